@@ -8,6 +8,14 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--golden-dir",
+        default=str(ROOT / "tests" / "golden" / "data"),
+        help="folder with golden vectors (.npz), see tests/golden/conftest.py",
+    )
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real data; skips, saying so, where it is missing."""

@@ -10,13 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-DEFAULT = Path(__file__).parent / "data"
 _ROWS: list[tuple[str, str, float, str, bool]] = []
 _USED: set[str] = set()
-
-
-def pytest_addoption(parser):
-    parser.addoption("--golden-dir", default=str(DEFAULT), help="folder with golden .npz files")
 
 
 class Golden:
