@@ -145,16 +145,22 @@ class LabelSettings(Section):
     )
 
 
-class TrainSettings(Section):
-    """What every training stage has."""
+class Budget(Section):
+    """What every training stage has: how long, how much at a time, on what."""
 
-    recipe: str = Field(description="mmengine config of the network, below config/models")
     steps: PositiveInt = Field(description="training steps (batches)")
     batch_size: PositiveInt = Field(description="images a step, over all processes")
     lr: PositiveFloat | None = Field(None, description="learning rate; null: the recipe's")
     gpus: Annotated[int, Field(ge=0)] = Field(0, description="GPUs of the job; 0 trains on CPU")
+    threads: PositiveInt = Field(1, description="processor cores of the job")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="arithmetic of the forward pass")
     checkpoint_every: PositiveInt = Field(50, description="steps between two checkpoints")
+
+
+class TrainSettings(Budget):
+    """A pretraining stage: its budget and its network."""
+
+    recipe: str = Field(description="mmengine config of the network, below config/models")
 
 
 class SwavSettings(TrainSettings):
@@ -238,7 +244,7 @@ def _default_arms() -> dict[str, ArmSettings]:
     }
 
 
-class DetectSettings(Section):
+class DetectSettings(Budget):
     """Finetuning of the detectors: arms x label fractions x seeds."""
 
     arms: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")], ArmSettings] = Field(
@@ -249,11 +255,7 @@ class DetectSettings(Section):
     )
     seeds: tuple[int, ...] = Field((0,), min_length=1)
     steps: PositiveInt = Field(200, description="training steps of every arm")
-    batch_size: PositiveInt = 8
-    lr: PositiveFloat | None = Field(None, description="learning rate; null: the recipe's")
-    gpus: Annotated[int, Field(ge=0)] = 0
-    precision: Literal["fp32", "bf16"] = "fp32"
-    checkpoint_every: PositiveInt = 50
+    batch_size: PositiveInt = Field(8, description="tiles a step, over all processes")
 
 
 class PredictSettings(Section):

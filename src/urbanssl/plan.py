@@ -1,0 +1,176 @@
+"""The plan of a run: which scenes, arms and files every stage works on.
+
+The workflow asks it while the graph of jobs is built, so it must be quick and read no imagery.
+"""
+
+from __future__ import annotations
+
+import glob
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from urbanssl.errors import SettingsError
+from urbanssl.scenes.sheet import Scene, read_sheet
+from urbanssl.settings import ArmSettings, Budget, Settings
+
+#: Settings of a training stage that say where and how fast it runs, not what comes out.
+_WHERE = frozenset({"threads", "checkpoint_every"})
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training of one arm: arm x label fraction x seed."""
+
+    arm: str
+    fraction: float
+    seed: int
+    settings: ArmSettings
+
+    @property
+    def name(self) -> str:
+        """The name that files of this run carry, e.g. `detr-detreg_f100_s0`."""
+        return f"{self.arm}_f{100 * self.fraction:g}_s{self.seed}"
+
+
+class Plan:
+    """Scenes by role, runs of the arms, and the inputs that depend on settings.
+
+    Args:
+        settings: the settings of the run.
+
+    Raises:
+        SceneError: the sample sheet is wrong; lists everything at once.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.scenes: list[Scene] = read_sheet(settings)
+        self._by_name = {scene.name: scene for scene in self.scenes}
+
+    def scene(self, name: str) -> Scene:
+        """Return a scene by name."""
+        return self._by_name[name]
+
+    @cached_property
+    def labelled(self) -> list[Scene]:
+        """Scenes with labels."""
+        return [scene for scene in self.scenes if "labelled" in scene.roles]
+
+    @cached_property
+    def study(self) -> list[Scene]:
+        """Scenes of the study area."""
+        return [scene for scene in self.scenes if "study" in scene.roles]
+
+    @cached_property
+    def pretraining(self) -> list[Scene]:
+        """Scenes whose tiles the networks are pretrained on."""
+        pretrain = self.settings.pretrain
+        return [
+            scene
+            for scene in self.scenes
+            if scene.roles & set(pretrain.roles)
+            and not (pretrain.strict and "study" in scene.roles)
+        ]
+
+    @cached_property
+    def runs(self) -> dict[str, Run]:
+        """All runs of the arms by name."""
+        detect = self.settings.detect
+        listed = [
+            Run(arm, fraction, seed, settings)
+            for arm, settings in detect.arms.items()
+            for fraction in detect.fractions
+            for seed in detect.seeds
+        ]
+        return {run.name: run for run in listed}
+
+    def full_run(self, arm: str) -> Run:
+        """Return the run of an arm at the largest label fraction and the first seed."""
+        detect = self.settings.detect
+        return Run(arm, max(detect.fractions), detect.seeds[0], detect.arms[arm])
+
+    @cached_property
+    def study_run(self) -> Run:
+        """The run that counts objects in the study area."""
+        return self.full_run(self.settings.predict.study_arm)
+
+    def predicts_all(self, run: str, scene: str) -> bool:
+        """Whether a run predicts every tile of a scene, not the val and test tiles alone."""
+        return run == self.study_run.name and "study" in self.scene(scene).roles
+
+    def initial_weights(self, run: str) -> Path | None:
+        """Return the weights that a run starts from, None for random ones."""
+        arm = self.runs[run].settings
+        if arm.init == "random":
+            return None
+        if arm.init == "file":
+            return Path(str(arm.weights))
+        return self.settings.root / "pretrain" / arm.init / "weights.safetensors"
+
+    def feature_arm(self, name: str) -> Run:
+        """Return the run whose network gives the feature set `detr` or `vitdet`.
+
+        The study arm where it is of that kind, else the first arm that is, pretrained before
+        random.
+
+        Raises:
+            SettingsError: no arm has a recipe of that kind.
+        """
+        kind = {"detr": "deformable_detr", "vitdet": "vitdet"}[name]
+        detect = self.settings.detect
+        fitting = [
+            arm for arm, of in detect.arms.items() if Path(of.recipe).name.startswith(kind)
+        ]
+        if not fitting:
+            raise SettingsError.at(
+                "features.sets",
+                f"{name!r} needs an arm with a recipe {kind}_*.py; detect.arms has none",
+                f"add such an arm to detect.arms, or remove {name!r} from features.sets",
+            )
+        study = self.settings.predict.study_arm
+        fitting.sort(key=lambda arm: (arm != study, detect.arms[arm].init == "random"))
+        return self.full_run(fitting[0])
+
+    @cached_property
+    def areas(self) -> Path | None:
+        """The file with the areas' polygons, None where the sheet names the areas."""
+        given = self.settings.crime.areas
+        if given == "embedded":
+            return self.settings.root / "city" / "areas.gpkg"
+        return None if given == "sheet" else Path(given)
+
+    @cached_property
+    def crime_tables(self) -> list[Path]:
+        """The crime tables; a glob stands for all the files that match.
+
+        Raises:
+            SettingsError: nothing matches the glob.
+        """
+        given = self.settings.crime.table
+        if given == "embedded":
+            return [self.settings.root / "city" / "crime.csv"]
+        found = sorted(Path(path) for path in glob.glob(given))
+        if not found:
+            raise SettingsError.at(
+                "crime.table", f"no file matches {given!r}", "give an existing CSV or Parquet file"
+            )
+        return found
+
+    @cached_property
+    def declared(self) -> dict[str, Any]:
+        """What the networks have seen of the study area before they are judged on it."""
+        seen = [scene.name for scene in self.study if scene in self.pretraining]
+        return {
+            "strict": self.settings.pretrain.strict,
+            "study_scenes_seen_in_pretraining": seen,
+            "labels_of_study_scenes_used": [
+                scene.name for scene in self.study if "labelled" in scene.roles
+            ],
+        }
+
+
+def training_parameters(training: Budget) -> dict[str, Any]:
+    """Return the settings of a training stage that change its result, as plain values."""
+    return training.model_dump(mode="json", include=set(Budget.model_fields) - _WHERE)
