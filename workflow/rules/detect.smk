@@ -1,0 +1,38 @@
+# Finetuning: every arm at every label fraction with every seed.
+
+
+def initial_weights(wildcards):
+    """Return the weights that an arm starts from, nothing for random ones."""
+    weights = PLAN.initial_weights(wildcards.run)
+    return [] if weights is None else weights
+
+
+rule train_detector:
+    input:
+        arrays=tile_files(PLAN.labelled, ["tiles.npy"]),
+        tables=tile_files(PLAN.labelled, ["tiles.parquet"]),
+        coco_train=rules.assemble_coco.output.train,
+        coco_val=rules.assemble_coco.output.val,
+        recipe=lambda wildcards: PLAN.runs[wildcards.run].settings.recipe,
+        weights=initial_weights,
+    output:
+        weights=R / "detect/{run}/weights.safetensors",
+        log=R / "detect/{run}/log.json",
+    params:
+        settings=training_parameters(SETTINGS.detect),
+        init=lambda wildcards: PLAN.runs[wildcards.run].settings.init,
+        fraction=lambda wildcards: PLAN.runs[wildcards.run].fraction,
+        seed=lambda wildcards: PLAN.runs[wildcards.run].seed,
+        classes=list(SETTINGS.labels.classes),
+        code=[LOADING, code("urbanssl.detect.registration")],
+    log:
+        R / "logs/train_detector/{run}.log",
+    benchmark:
+        R / "benchmarks/train_detector/{run}.tsv"
+    threads: SETTINGS.detect.threads
+    resources:
+        mem_mb=megabytes(6000),
+        runtime=minutes(1440),
+        gpu=SETTINGS.detect.gpus,
+    script:
+        "../scripts/train.py"

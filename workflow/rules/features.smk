@@ -1,0 +1,101 @@
+# Features of the study area's tiles, pooled to areas.
+
+TRAINED = {"swav": PRETRAIN.swav, "mae": PRETRAIN.mae}
+FEATURE_CODE = {
+    "swav": ["urbanssl.features.networks", "urbanssl.ssl.swav_model"],
+    "mae": ["urbanssl.features.networks", "urbanssl.ssl.mae_model"],
+    "detr": ["urbanssl.features.networks", "urbanssl.detect.registration"],
+    "vitdet": ["urbanssl.features.networks", "urbanssl.detect.registration"],
+}
+
+
+def feature_weights(wildcards):
+    """Return the weights that a feature set needs, nothing where it needs none."""
+    if wildcards.name in TRAINED:
+        return weights_of(wildcards.name)
+    if wildcards.name in ("detr", "vitdet"):
+        return R / "detect" / PLAN.feature_arm(wildcards.name).name / "weights.safetensors"
+    return []
+
+
+def feature_recipe(wildcards):
+    """Return the recipe of the network that a feature set needs, nothing where it needs none."""
+    if wildcards.name in TRAINED:
+        return TRAINED[wildcards.name].recipe
+    if wildcards.name in ("detr", "vitdet"):
+        return PLAN.feature_arm(wildcards.name).settings.recipe
+    return []
+
+
+def feature_boxes(wildcards):
+    """Return the boxes that object counts are made of, nothing for other sets."""
+    if wildcards.name != "objects":
+        return []
+    return expand(
+        rules.predict_scene.output.boxes, run=PLAN.study_run.name, scene=wildcards.scene
+    )
+
+
+def feature_training(wildcards):
+    """Return the tiles that random filters are drawn from, nothing for other sets."""
+    return tile_files(PLAN.pretraining, ["tiles.npy"]) if wildcards.name == "rcf" else []
+
+
+rule extract_features:
+    input:
+        array=rules.tile_scene.output.array,
+        table=rules.tile_scene.output.table,
+        weights=feature_weights,
+        recipe=feature_recipe,
+        boxes=feature_boxes,
+        training_arrays=feature_training,
+    output:
+        array=R / "features/{name}/{scene}.npy",
+        columns=R / "features/{name}/{scene}.json",
+    params:
+        features=SETTINGS.features.model_dump(mode="json", include={"rcf_filters"}),
+        classes=list(SETTINGS.labels.classes),
+        seed=SEED,
+        code=lambda wildcards: code(
+            *FEATURE_CODE.get(wildcards.name, [f"urbanssl.features.{wildcards.name}"])
+        ),
+    log:
+        R / "logs/extract_features/{name}/{scene}.log",
+    benchmark:
+        R / "benchmarks/extract_features/{name}/{scene}.tsv"
+    resources:
+        mem_mb=megabytes(4000),
+        runtime=minutes(120),
+    script:
+        "../scripts/extract_features.py"
+
+
+rule pool_features:
+    input:
+        features=expand(
+            rules.extract_features.output.array,
+            scene=[s.name for s in PLAN.study],
+            allow_missing=True,
+        ),
+        columns=expand(
+            rules.extract_features.output.columns,
+            scene=[s.name for s in PLAN.study],
+            allow_missing=True,
+        ),
+        tables=tile_files(PLAN.study, ["tiles.parquet"]),
+        areas=R / "crime/table.parquet",
+    output:
+        table=R / "crime/features_{name}.parquet",
+    params:
+        features=SETTINGS.features.model_dump(mode="json", include={"pool", "min_cover"}),
+        scenes=[scene.plain() for scene in PLAN.study],
+        code=code("urbanssl.features.pool"),
+    log:
+        R / "logs/pool_features/{name}.log",
+    benchmark:
+        R / "benchmarks/pool_features/{name}.tsv"
+    resources:
+        mem_mb=megabytes(3000),
+        runtime=minutes(60),
+    script:
+        "../scripts/pool_features.py"

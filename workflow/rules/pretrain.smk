@@ -1,0 +1,111 @@
+# Self-supervised pretraining: SwAV and MAE on the tiles, DETReg on proposals and SwAV's embeddings.
+
+PRETRAIN = SETTINGS.pretrain
+STRICT_SPLITS = [rules.split_tiles.output.splits] if PRETRAIN.strict and PLAN.labelled else []
+LOADING = code("urbanssl.engine.train")
+
+
+rule pretrain_swav:
+    input:
+        arrays=tile_files(PLAN.pretraining, ["tiles.npy"]),
+        tables=tile_files(PLAN.pretraining, ["tiles.parquet"]),
+        splits=STRICT_SPLITS,
+        recipe=PRETRAIN.swav.recipe,
+    output:
+        weights=weights_of("swav"),
+        log=R / "pretrain/swav/log.json",
+    params:
+        settings=training_parameters(PRETRAIN.swav),
+        strict=PRETRAIN.strict,
+        seed=SEED,
+        code=[LOADING, code("urbanssl.ssl.swav_model")],
+    log:
+        R / "logs/pretrain_swav.log",
+    benchmark:
+        R / "benchmarks/pretrain_swav.tsv"
+    threads: PRETRAIN.swav.threads
+    resources:
+        mem_mb=megabytes(6000),
+        runtime=minutes(1440),
+        gpu=PRETRAIN.swav.gpus,
+    script:
+        "../scripts/train.py"
+
+
+rule pretrain_mae:
+    input:
+        arrays=tile_files(PLAN.pretraining, ["tiles.npy"]),
+        tables=tile_files(PLAN.pretraining, ["tiles.parquet"]),
+        splits=STRICT_SPLITS,
+        recipe=PRETRAIN.mae.recipe,
+    output:
+        weights=weights_of("mae"),
+        log=R / "pretrain/mae/log.json",
+    params:
+        settings=training_parameters(PRETRAIN.mae),
+        strict=PRETRAIN.strict,
+        seed=SEED,
+        code=[LOADING, code("urbanssl.ssl.mae_model")],
+    log:
+        R / "logs/pretrain_mae.log",
+    benchmark:
+        R / "benchmarks/pretrain_mae.tsv"
+    threads: PRETRAIN.mae.threads
+    resources:
+        mem_mb=megabytes(6000),
+        runtime=minutes(1440),
+        gpu=PRETRAIN.mae.gpus,
+    script:
+        "../scripts/train.py"
+
+
+rule propose_boxes:
+    input:
+        array=rules.tile_scene.output.array,
+        table=rules.tile_scene.output.table,
+    output:
+        boxes=R / "proposals/{scene}.parquet",
+    params:
+        proposals=SETTINGS.section("proposals"),
+        seed=SEED,
+        code=code("urbanssl.ssl.proposals"),
+    log:
+        R / "logs/propose_boxes/{scene}.log",
+    benchmark:
+        R / "benchmarks/propose_boxes/{scene}.tsv"
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(120),
+    script:
+        "../scripts/propose_boxes.py"
+
+
+rule pretrain_detreg:
+    input:
+        arrays=tile_files(PLAN.pretraining, ["tiles.npy"]),
+        tables=tile_files(PLAN.pretraining, ["tiles.parquet"]),
+        proposals=expand(
+            rules.propose_boxes.output.boxes, scene=[s.name for s in PLAN.pretraining]
+        ),
+        splits=STRICT_SPLITS,
+        recipe=PRETRAIN.detreg.recipe,
+        embedder=rules.pretrain_swav.output.weights,
+    output:
+        weights=weights_of("detreg"),
+        log=R / "pretrain/detreg/log.json",
+    params:
+        settings=training_parameters(PRETRAIN.detreg),
+        strict=PRETRAIN.strict,
+        seed=SEED,
+        code=[LOADING, code("urbanssl.detect.detreg")],
+    log:
+        R / "logs/pretrain_detreg.log",
+    benchmark:
+        R / "benchmarks/pretrain_detreg.tsv"
+    threads: PRETRAIN.detreg.threads
+    resources:
+        mem_mb=megabytes(6000),
+        runtime=minutes(1440),
+        gpu=PRETRAIN.detreg.gpus,
+    script:
+        "../scripts/train.py"

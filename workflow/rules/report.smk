@@ -1,0 +1,27 @@
+# One self-contained page.
+
+
+rule write_report:
+    input:
+        expand(rules.score_run.output.metrics, run=RUNS) if PLAN.labelled else [],
+        [R / "pretrain" / stage / "log.json" for stage in ("swav", "mae", "detreg")],
+        metrics=rules.judge_crime.output.metrics if PLAN.study else [],
+    output:
+        html=report(
+            R / "report/index.html",
+            caption="../report/report.rst",
+            category="Report",
+        ),
+        figures=directory(R / "report/figures"),
+    params:
+        settings=SETTINGS.model_dump(mode="json"),
+        code=code("urbanssl.report.page"),
+    log:
+        R / "logs/write_report.log",
+    benchmark:
+        R / "benchmarks/write_report.tsv"
+    resources:
+        mem_mb=megabytes(3000),
+        runtime=minutes(30),
+    script:
+        "../scripts/write_report.py"

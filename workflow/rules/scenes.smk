@@ -1,0 +1,47 @@
+# Imagery in: the embedded city is drawn, every scene is checked before anything else runs.
+
+if SETTINGS.embedded:
+
+    rule draw_city:
+        output:
+            scenes=PLAN.city_scenes,
+            labels=PLAN.city_labels,
+            areas=R / "city/areas.gpkg",
+            crime=R / "city/crime.csv",
+            truth=R / "city/truth.json",
+        params:
+            city=SETTINGS.section("city"),
+            seed=SEED,
+            folder=str(R / "city"),
+            code=code("urbanssl.synthetic.city"),
+        log:
+            R / "logs/draw_city.log",
+        benchmark:
+            R / "benchmarks/draw_city.tsv"
+        threads: 2
+        resources:
+            mem_mb=megabytes(3000),
+            runtime=minutes(10),
+        script:
+            "../scripts/draw_city.py"
+
+
+rule check_scenes:
+    input:
+        rasters=[path for scene in SCENES for path in scene.paths],
+    output:
+        catalogue=R / "scenes/catalogue.parquet",
+        scaling=R / "scenes/scaling.json",
+    params:
+        scenes=[scene.plain() for scene in SCENES],
+        tiles=SETTINGS.section("tiles"),
+        code=code("urbanssl.scenes.catalogue"),
+    log:
+        R / "logs/check_scenes.log",
+    benchmark:
+        R / "benchmarks/check_scenes.tsv"
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(30),
+    script:
+        "../scripts/check_scenes.py"

@@ -1,0 +1,33 @@
+# Detections against labels: COCO statistics with intervals, on tiles and on whole scenes.
+
+
+def of_labelled(pattern):
+    """Return a file of every labelled scene, for the run of the wildcards."""
+    return expand(pattern, scene=[scene.name for scene in PLAN.labelled], allow_missing=True)
+
+
+rule score_run:
+    input:
+        boxes=of_labelled(rules.predict_scene.output.boxes),
+        merged=of_labelled(rules.merge_boxes.output.parquet),
+        arrays=tile_files(PLAN.labelled, ["tiles.npy"]),
+        coco=rules.assemble_coco.output.test,
+        scene_boxes=rules.assemble_coco.output.scene_boxes,
+    output:
+        metrics=R / "score/{run}.json",
+        curves=R / "score/{run}.curves.parquet",
+        pictures=directory(R / "score/{run}.pictures"),
+    params:
+        score=SETTINGS.section("score"),
+        classes=list(SETTINGS.labels.classes),
+        seed=SEED,
+        code=code("urbanssl.detect.score", "urbanssl.detect.pictures"),
+    log:
+        R / "logs/score_run/{run}.log",
+    benchmark:
+        R / "benchmarks/score_run/{run}.tsv"
+    resources:
+        mem_mb=megabytes(3000),
+        runtime=minutes(60),
+    script:
+        "../scripts/score_run.py"

@@ -1,0 +1,48 @@
+# Scenes become shards of tiles; labelled tiles are split by place.
+
+# The catalogue only orders the work (ancient): adding a scene must not cut the others again. Where
+# bands are scaled by the training scenes, their scaling is a real input.
+SCALING = rules.check_scenes.output.scaling
+
+
+rule tile_scene:
+    input:
+        rasters=lambda wildcards: PLAN.scene(wildcards.scene).paths,
+        catalogue=ancient(rules.check_scenes.output.catalogue),
+        scaling=SCALING if SETTINGS.tiles.scaling.mode == "training" else ancient(SCALING),
+    output:
+        array=R / "tiles/{scene}/tiles.npy",
+        table=R / "tiles/{scene}/tiles.parquet",
+    params:
+        scene=lambda wildcards: PLAN.scene(wildcards.scene).plain(),
+        tiles=SETTINGS.section("tiles"),
+        code=code("urbanssl.scenes.tiling"),
+    log:
+        R / "logs/tile_scene/{scene}.log",
+    benchmark:
+        R / "benchmarks/tile_scene/{scene}.tsv"
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(30),
+    script:
+        "../scripts/tile_scene.py"
+
+
+rule split_tiles:
+    input:
+        tables=tile_files(PLAN.labelled, ["tiles.parquet"]),
+    output:
+        splits=R / "splits.parquet",
+    params:
+        splits=SETTINGS.section("splits"),
+        seed=SEED,
+        code=code("urbanssl.scenes.splits"),
+    log:
+        R / "logs/split_tiles.log",
+    benchmark:
+        R / "benchmarks/split_tiles.tsv"
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(20),
+    script:
+        "../scripts/split_tiles.py"
