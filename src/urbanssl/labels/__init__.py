@@ -1,1 +1,1 @@
-"""TODO-doc."""
+"""Labels: annotation formats in, boxes clipped to tiles, COCO out."""

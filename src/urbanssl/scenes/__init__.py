@@ -1,1 +1,1 @@
-"""TODO-doc."""
+"""Scenes: the sample sheet, reading rasters, cutting tiles, splitting them by place."""
