@@ -1,1 +1,1 @@
-"""TODO-doc."""
+"""The few operators that mmcv compiles, provided without a compiler."""
