@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 #: Annotation formats that `labels_format` may name.
 LABEL_FORMATS: tuple[str, ...] = ("dota", "coco", "voc", "yolo-obb", "csv", "vector")
@@ -49,3 +50,29 @@ class Scene:
     region: str | None = None
     date: str | None = None
     gsd: float | None = None
+
+    def plain(self) -> dict[str, Any]:
+        """Return the scene as texts, sorted lists and numbers, for the parameters of a rule."""
+        return {
+            "name": self.name,
+            "paths": [str(path) for path in self.paths],
+            "roles": sorted(self.roles),
+            "labels": [str(path) for path in self.labels],
+            "labels_format": self.labels_format,
+            "area": self.area,
+            "region": self.region,
+            "date": self.date,
+            "gsd": self.gsd,
+        }
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> Scene:
+        """Return the scene that `plain` describes."""
+        return cls(
+            **{
+                **plain,
+                "paths": tuple(Path(path) for path in plain["paths"]),
+                "roles": frozenset(plain["roles"]),
+                "labels": tuple(Path(path) for path in plain["labels"]),
+            }
+        )
