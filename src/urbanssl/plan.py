@@ -49,6 +49,16 @@ class Plan:
         self.scenes: list[Scene] = read_sheet(settings)
         self._by_name = {scene.name: scene for scene in self.scenes}
 
+    @cached_property
+    def city_scenes(self) -> list[Path]:
+        """The rasters of the embedded city, drawn or not yet drawn."""
+        return [path for scene in self.scenes for path in scene.paths]
+
+    @cached_property
+    def city_labels(self) -> list[Path]:
+        """The label files of the embedded city that the sheet names."""
+        return [path for scene in self.scenes for path in scene.labels]
+
     def scene(self, name: str) -> Scene:
         """Return a scene by name."""
         return self._by_name[name]

@@ -316,6 +316,11 @@ class CrimeSettings(Section):
     count: str | None = Field("crimes", description="column with the number of crimes")
     population: str | None = Field("population", description="column with the population")
     coverage: str | None = Field(None, description="column with the reporting coverage in percent")
+    covered_population: str | None = Field(
+        None,
+        description="column with the population that reporting agencies cover; its share of "
+        "`population` is a coverage too, and the smaller of the two counts",
+    )
     min_coverage: Annotated[float, Field(ge=0, le=100)] = Field(
         50.0, description="areas that report less (percent) count as not reported"
     )

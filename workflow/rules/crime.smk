@@ -11,6 +11,7 @@ READING = {
     "count",
     "population",
     "coverage",
+    "covered_population",
     "min_coverage",
     "min_population",
     "shrink",
