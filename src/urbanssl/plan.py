@@ -6,6 +6,7 @@ The workflow asks it while the graph of jobs is built, so it must be quick and r
 from __future__ import annotations
 
 import glob
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -149,7 +150,7 @@ class Plan:
         given = self.settings.crime.areas
         if given == "embedded":
             return self.settings.root / "city" / "areas.gpkg"
-        return None if given == "sheet" else Path(given)
+        return None if given == "sheet" else Path(os.path.expandvars(given))
 
     @cached_property
     def crime_tables(self) -> list[Path]:
@@ -161,7 +162,7 @@ class Plan:
         given = self.settings.crime.table
         if given == "embedded":
             return [self.settings.root / "city" / "crime.csv"]
-        found = sorted(Path(path) for path in glob.glob(given))
+        found = sorted(Path(path) for path in glob.glob(os.path.expandvars(given)))
         if not found:
             raise SettingsError.at(
                 "crime.table", f"no file matches {given!r}", "give an existing CSV or Parquet file"
