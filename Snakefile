@@ -57,15 +57,12 @@ rule scenes:
 rule tiles:
     input:
         tile_files(SCENES),
-        rules.split_tiles.output.splits,
-        rules.assemble_coco.output.train,
+        rules.assemble_coco.output.train if PLAN.labelled else [],
 
 
 rule pretrain:
     input:
-        weights_of("swav"),
-        weights_of("mae"),
-        weights_of("detreg"),
+        [weights_of(stage) for stage in PLAN.pretrained],
 
 
 rule detect:

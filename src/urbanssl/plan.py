@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import glob
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from urbanssl.errors import SettingsError
+from urbanssl.errors import Problem, SettingsError
 from urbanssl.scenes.sheet import Scene, read_sheet
 from urbanssl.settings import ArmSettings, Budget, Settings
 
 #: Settings of a training stage that say where and how fast it runs, not what comes out.
 _WHERE = frozenset({"threads", "checkpoint_every"})
+
+#: How the names of recipes begin whose network gives a feature set.
+_KINDS = {"detr": "deformable_detr", "vitdet": "vitdet"}
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,38 @@ class Plan:
         self.settings = settings
         self.scenes: list[Scene] = read_sheet(settings)
         self._by_name = {scene.name: scene for scene in self.scenes}
+        if problems := list(self._problems()):
+            raise SettingsError.listing(problems, "the settings and the sample sheet do not fit")
+
+    def _problems(self) -> Iterator[Problem]:
+        """Yield what the settings ask for and the scenes cannot give."""
+        if not self.pretraining:
+            yield Problem(
+                "pretrain.roles",
+                f"no scene of the sheet has a role of {list(self.settings.pretrain.roles)} that "
+                "pretraining may use",
+                "add such scenes to the sheet, or roles to pretrain.roles",
+            )
+        if not self.labelled and not self.study:
+            yield Problem(
+                "scenes.sheet",
+                "no scene has the role `labelled` or `study`, so there is nothing to find out",
+                "give a scene one of these roles in the sheet's column `role`",
+            )
+        needing = sorted({"objects", "detr", "vitdet"} & set(self.settings.features.sets))
+        if self.study and not self.labelled and needing:
+            yield Problem(
+                "features.sets",
+                f"{', '.join(needing)} need a trained detector, but no scene is labelled",
+                f"add a labelled scene to the sheet, or remove {', '.join(needing)}",
+            )
+        for name in {"detr", "vitdet"} & set(needing if self.labelled and self.study else []):
+            if not self._fitting_arms(name):
+                yield Problem(
+                    "features.sets",
+                    f"{name!r} needs an arm with a recipe {_KINDS[name]}_*.py; detect.arms has none",
+                    f"add such an arm to detect.arms, or remove {name!r} from features.sets",
+                )
 
     @cached_property
     def city_scenes(self) -> list[Path]:
@@ -120,29 +156,31 @@ class Plan:
             return Path(str(arm.weights))
         return self.settings.root / "pretrain" / arm.init / "weights.safetensors"
 
-    def feature_arm(self, name: str) -> Run:
-        """Return the run whose network gives the feature set `detr` or `vitdet`.
+    @cached_property
+    def pretrained(self) -> list[str]:
+        """The pretraining stages whose weights an arm or a feature set needs, in order."""
+        wanted = {"swav", "mae"} & set(self.settings.features.sets) if self.study else set()
+        if self.labelled:
+            wanted |= {arm.init for arm in self.settings.detect.arms.values()}
+        if "detreg" in wanted:
+            wanted.add("swav")
+        return [stage for stage in ("swav", "mae", "detreg") if stage in wanted]
 
-        The study arm where it is of that kind, else the first arm that is, pretrained before
-        random.
+    def _fitting_arms(self, name: str) -> list[str]:
+        """Return the arms whose network gives a feature set, the best one first.
 
-        Raises:
-            SettingsError: no arm has a recipe of that kind.
+        The study arm where it is of that kind, else those that were pretrained before random ones.
         """
-        kind = {"detr": "deformable_detr", "vitdet": "vitdet"}[name]
         detect = self.settings.detect
-        fitting = [
-            arm for arm, of in detect.arms.items() if Path(of.recipe).name.startswith(kind)
-        ]
-        if not fitting:
-            raise SettingsError.at(
-                "features.sets",
-                f"{name!r} needs an arm with a recipe {kind}_*.py; detect.arms has none",
-                f"add such an arm to detect.arms, or remove {name!r} from features.sets",
-            )
         study = self.settings.predict.study_arm
-        fitting.sort(key=lambda arm: (arm != study, detect.arms[arm].init == "random"))
-        return self.full_run(fitting[0])
+        fitting = [
+            arm for arm, of in detect.arms.items() if Path(of.recipe).name.startswith(_KINDS[name])
+        ]
+        return sorted(fitting, key=lambda arm: (arm != study, detect.arms[arm].init == "random"))
+
+    def feature_arm(self, name: str) -> Run:
+        """Return the run whose network gives the feature set `detr` or `vitdet`."""
+        return self.full_run(self._fitting_arms(name)[0])
 
     @cached_property
     def areas(self) -> Path | None:

@@ -4,18 +4,18 @@ from pathlib import Path
 
 from urbanssl.code_digest import code_digest as code
 from urbanssl.load_settings import settings_or_exit
-from urbanssl.plan import Plan
+from urbanssl.plan import Plan, training_parameters
 
 SETTINGS = settings_or_exit(config, workflow)
 PLAN = Plan(SETTINGS)
 SCENES = PLAN.scenes
-RUNS = list(PLAN.runs)
+RUNS = list(PLAN.runs) if PLAN.labelled else []
 R = SETTINGS.root
 SEED = SETTINGS.seed
 
 
 wildcard_constraints:
-    scene="[A-Za-z0-9._-]+",
+    scene=r"(?:(?!\.boxes)[A-Za-z0-9._-])+",
     run="[A-Za-z0-9-]+_f[0-9.]+_s[0-9]+",
     name="[a-z]+",
 

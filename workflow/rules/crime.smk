@@ -25,10 +25,6 @@ rule read_crime:
     output:
         table=R / "crime/table.parquet",
         report=R / "crime/table.json",
-    params:
-        crime=SETTINGS.crime.model_dump(mode="json", include=READING),
-        scenes=[scene.plain() for scene in PLAN.study],
-        code=code("urbanssl.crime.table"),
     log:
         R / "logs/read_crime.log",
     benchmark:
@@ -36,6 +32,10 @@ rule read_crime:
     resources:
         mem_mb=megabytes(2000),
         runtime=minutes(20),
+    params:
+        crime=SETTINGS.crime.model_dump(mode="json", include=READING),
+        scenes=[scene.plain() for scene in PLAN.study],
+        code=code("urbanssl.crime.table"),
     script:
         "../scripts/read_crime.py"
 
@@ -48,12 +48,6 @@ rule judge_crime:
     output:
         predictions=R / "crime/predictions.parquet",
         metrics=R / "crime/metrics.json",
-    params:
-        crime=SETTINGS.crime.model_dump(mode="json", exclude=READING),
-        sets=list(SETTINGS.features.sets),
-        declared=PLAN.declared,
-        seed=SEED,
-        code=code("urbanssl.crime.judge"),
     log:
         R / "logs/judge_crime.log",
     benchmark:
@@ -62,5 +56,11 @@ rule judge_crime:
     resources:
         mem_mb=megabytes(4000),
         runtime=minutes(120),
+    params:
+        crime=SETTINGS.crime.model_dump(mode="json", exclude=READING),
+        sets=list(SETTINGS.features.sets),
+        declared=PLAN.declared,
+        seed=SEED,
+        code=code("urbanssl.crime.judge"),
     script:
         "../scripts/judge_crime.py"

@@ -18,13 +18,6 @@ rule train_detector:
     output:
         weights=R / "detect/{run}/weights.safetensors",
         log=R / "detect/{run}/log.json",
-    params:
-        settings=training_parameters(SETTINGS.detect),
-        init=lambda wildcards: PLAN.runs[wildcards.run].settings.init,
-        fraction=lambda wildcards: PLAN.runs[wildcards.run].fraction,
-        seed=lambda wildcards: PLAN.runs[wildcards.run].seed,
-        classes=list(SETTINGS.labels.classes),
-        code=[LOADING, code("urbanssl.detect.registration")],
     log:
         R / "logs/train_detector/{run}.log",
     benchmark:
@@ -34,5 +27,12 @@ rule train_detector:
         mem_mb=megabytes(6000),
         runtime=minutes(1440),
         gpu=SETTINGS.detect.gpus,
+    params:
+        settings=training_parameters(SETTINGS.detect),
+        init=lambda wildcards: PLAN.runs[wildcards.run].settings.init,
+        fraction=lambda wildcards: PLAN.runs[wildcards.run].fraction,
+        seed=lambda wildcards: PLAN.runs[wildcards.run].seed,
+        classes=list(SETTINGS.labels.classes),
+        code=[LOADING, code("urbanssl.detect.registration")],
     script:
         "../scripts/train.py"

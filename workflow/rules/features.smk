@@ -31,9 +31,7 @@ def feature_boxes(wildcards):
     """Return the boxes that object counts are made of, nothing for other sets."""
     if wildcards.name != "objects":
         return []
-    return expand(
-        rules.predict_scene.output.boxes, run=PLAN.study_run.name, scene=wildcards.scene
-    )
+    return expand(rules.predict_scene.output.boxes, run=PLAN.study_run.name, scene=wildcards.scene)
 
 
 def feature_training(wildcards):
@@ -52,13 +50,6 @@ rule extract_features:
     output:
         array=R / "features/{name}/{scene}.npy",
         columns=R / "features/{name}/{scene}.json",
-    params:
-        features=SETTINGS.features.model_dump(mode="json", include={"rcf_filters"}),
-        classes=list(SETTINGS.labels.classes),
-        seed=SEED,
-        code=lambda wildcards: code(
-            *FEATURE_CODE.get(wildcards.name, [f"urbanssl.features.{wildcards.name}"])
-        ),
     log:
         R / "logs/extract_features/{name}/{scene}.log",
     benchmark:
@@ -66,6 +57,13 @@ rule extract_features:
     resources:
         mem_mb=megabytes(4000),
         runtime=minutes(120),
+    params:
+        features=SETTINGS.features.model_dump(mode="json", include={"rcf_filters"}),
+        classes=list(SETTINGS.labels.classes),
+        seed=SEED,
+        code=lambda wildcards: code(
+            *FEATURE_CODE.get(wildcards.name, [f"urbanssl.features.{wildcards.name}"])
+        ),
     script:
         "../scripts/extract_features.py"
 
@@ -86,10 +84,6 @@ rule pool_features:
         areas=R / "crime/table.parquet",
     output:
         table=R / "crime/features_{name}.parquet",
-    params:
-        features=SETTINGS.features.model_dump(mode="json", include={"pool", "min_cover"}),
-        scenes=[scene.plain() for scene in PLAN.study],
-        code=code("urbanssl.features.pool"),
     log:
         R / "logs/pool_features/{name}.log",
     benchmark:
@@ -97,5 +91,9 @@ rule pool_features:
     resources:
         mem_mb=megabytes(3000),
         runtime=minutes(60),
+    params:
+        features=SETTINGS.features.model_dump(mode="json", include={"pool", "min_cover"}),
+        scenes=[scene.plain() for scene in PLAN.study],
+        code=code("urbanssl.features.pool"),
     script:
         "../scripts/pool_features.py"

@@ -8,10 +8,6 @@ rule convert_labels:
     output:
         boxes=R / "labels/{scene}.parquet",
         counts=R / "labels/{scene}.json",
-    params:
-        scene=lambda wildcards: PLAN.scene(wildcards.scene).plain(),
-        classes=list(SETTINGS.labels.classes),
-        code=code("urbanssl.labels.convert"),
     log:
         R / "logs/convert_labels/{scene}.log",
     benchmark:
@@ -19,6 +15,10 @@ rule convert_labels:
     resources:
         mem_mb=megabytes(2000),
         runtime=minutes(20),
+    params:
+        scene=lambda wildcards: PLAN.scene(wildcards.scene).plain(),
+        classes=list(SETTINGS.labels.classes),
+        code=code("urbanssl.labels.convert"),
     script:
         "../scripts/convert_labels.py"
 
@@ -33,9 +33,6 @@ rule assemble_coco:
         val=R / "labels/coco_val.json",
         test=R / "labels/coco_test.json",
         scene_boxes=R / "labels/scene_boxes.parquet",
-    params:
-        labels=SETTINGS.section("labels"),
-        code=code("urbanssl.labels.coco"),
     log:
         R / "logs/assemble_coco.log",
     benchmark:
@@ -43,5 +40,8 @@ rule assemble_coco:
     resources:
         mem_mb=megabytes(2000),
         runtime=minutes(20),
+    params:
+        labels=SETTINGS.section("labels"),
+        code=code("urbanssl.labels.coco"),
     script:
         "../scripts/assemble_coco.py"

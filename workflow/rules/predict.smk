@@ -4,6 +4,7 @@
 PREDICTING = {"min_score", "max_per_tile", "batch_size"}
 MERGING = {"min_score", "merge_iou"}
 
+
 rule predict_scene:
     input:
         array=rules.tile_scene.output.array,
@@ -17,10 +18,6 @@ rule predict_scene:
         ),
     output:
         boxes=R / "predict/{run}/{scene}.parquet",
-    params:
-        predict=SETTINGS.predict.model_dump(mode="json", include=PREDICTING),
-        classes=list(SETTINGS.labels.classes),
-        code=code("urbanssl.detect.predict"),
     log:
         R / "logs/predict_scene/{run}/{scene}.log",
     benchmark:
@@ -30,6 +27,10 @@ rule predict_scene:
         mem_mb=megabytes(4000),
         runtime=minutes(240),
         gpu=SETTINGS.detect.gpus,
+    params:
+        predict=SETTINGS.predict.model_dump(mode="json", include=PREDICTING),
+        classes=list(SETTINGS.labels.classes),
+        code=code("urbanssl.detect.predict"),
     script:
         "../scripts/predict_scene.py"
 
@@ -42,10 +43,6 @@ rule merge_boxes:
     output:
         parquet=R / "predict/{run}/{scene}.boxes.parquet",
         gpkg=R / "predict/{run}/{scene}.boxes.gpkg",
-    params:
-        predict=SETTINGS.predict.model_dump(mode="json", include=MERGING),
-        arm=lambda wildcards: PLAN.runs[wildcards.run].arm,
-        code=code("urbanssl.detect.merge"),
     log:
         R / "logs/merge_boxes/{run}/{scene}.log",
     benchmark:
@@ -53,5 +50,9 @@ rule merge_boxes:
     resources:
         mem_mb=megabytes(3000),
         runtime=minutes(60),
+    params:
+        predict=SETTINGS.predict.model_dump(mode="json", include=MERGING),
+        arm=lambda wildcards: PLAN.runs[wildcards.run].arm,
+        code=code("urbanssl.detect.merge"),
     script:
         "../scripts/merge_boxes.py"

@@ -14,11 +14,6 @@ rule pretrain_swav:
     output:
         weights=weights_of("swav"),
         log=R / "pretrain/swav/log.json",
-    params:
-        settings=training_parameters(PRETRAIN.swav),
-        strict=PRETRAIN.strict,
-        seed=SEED,
-        code=[LOADING, code("urbanssl.ssl.swav_model")],
     log:
         R / "logs/pretrain_swav.log",
     benchmark:
@@ -28,6 +23,11 @@ rule pretrain_swav:
         mem_mb=megabytes(6000),
         runtime=minutes(1440),
         gpu=PRETRAIN.swav.gpus,
+    params:
+        settings=training_parameters(PRETRAIN.swav),
+        strict=PRETRAIN.strict,
+        seed=SEED,
+        code=[LOADING, code("urbanssl.ssl.swav_model")],
     script:
         "../scripts/train.py"
 
@@ -41,11 +41,6 @@ rule pretrain_mae:
     output:
         weights=weights_of("mae"),
         log=R / "pretrain/mae/log.json",
-    params:
-        settings=training_parameters(PRETRAIN.mae),
-        strict=PRETRAIN.strict,
-        seed=SEED,
-        code=[LOADING, code("urbanssl.ssl.mae_model")],
     log:
         R / "logs/pretrain_mae.log",
     benchmark:
@@ -55,6 +50,11 @@ rule pretrain_mae:
         mem_mb=megabytes(6000),
         runtime=minutes(1440),
         gpu=PRETRAIN.mae.gpus,
+    params:
+        settings=training_parameters(PRETRAIN.mae),
+        strict=PRETRAIN.strict,
+        seed=SEED,
+        code=[LOADING, code("urbanssl.ssl.mae_model")],
     script:
         "../scripts/train.py"
 
@@ -65,10 +65,6 @@ rule propose_boxes:
         table=rules.tile_scene.output.table,
     output:
         boxes=R / "proposals/{scene}.parquet",
-    params:
-        proposals=SETTINGS.section("proposals"),
-        seed=SEED,
-        code=code("urbanssl.ssl.proposals"),
     log:
         R / "logs/propose_boxes/{scene}.log",
     benchmark:
@@ -76,6 +72,10 @@ rule propose_boxes:
     resources:
         mem_mb=megabytes(2000),
         runtime=minutes(120),
+    params:
+        proposals=SETTINGS.section("proposals"),
+        seed=SEED,
+        code=code("urbanssl.ssl.proposals"),
     script:
         "../scripts/propose_boxes.py"
 
@@ -84,20 +84,13 @@ rule pretrain_detreg:
     input:
         arrays=tile_files(PLAN.pretraining, ["tiles.npy"]),
         tables=tile_files(PLAN.pretraining, ["tiles.parquet"]),
-        proposals=expand(
-            rules.propose_boxes.output.boxes, scene=[s.name for s in PLAN.pretraining]
-        ),
+        proposals=expand(rules.propose_boxes.output.boxes, scene=[s.name for s in PLAN.pretraining]),
         splits=STRICT_SPLITS,
         recipe=PRETRAIN.detreg.recipe,
         embedder=rules.pretrain_swav.output.weights,
     output:
         weights=weights_of("detreg"),
         log=R / "pretrain/detreg/log.json",
-    params:
-        settings=training_parameters(PRETRAIN.detreg),
-        strict=PRETRAIN.strict,
-        seed=SEED,
-        code=[LOADING, code("urbanssl.detect.detreg")],
     log:
         R / "logs/pretrain_detreg.log",
     benchmark:
@@ -107,5 +100,10 @@ rule pretrain_detreg:
         mem_mb=megabytes(6000),
         runtime=minutes(1440),
         gpu=PRETRAIN.detreg.gpus,
+    params:
+        settings=training_parameters(PRETRAIN.detreg),
+        strict=PRETRAIN.strict,
+        seed=SEED,
+        code=[LOADING, code("urbanssl.detect.detreg")],
     script:
         "../scripts/train.py"

@@ -4,7 +4,7 @@
 rule write_report:
     input:
         expand(rules.score_run.output.metrics, run=RUNS) if PLAN.labelled else [],
-        [R / "pretrain" / stage / "log.json" for stage in ("swav", "mae", "detreg")],
+        [R / "pretrain" / stage / "log.json" for stage in PLAN.pretrained],
         metrics=rules.judge_crime.output.metrics if PLAN.study else [],
     output:
         html=report(
@@ -13,9 +13,6 @@ rule write_report:
             category="Report",
         ),
         figures=directory(R / "report/figures"),
-    params:
-        settings=SETTINGS.model_dump(mode="json"),
-        code=code("urbanssl.report.page"),
     log:
         R / "logs/write_report.log",
     benchmark:
@@ -23,5 +20,8 @@ rule write_report:
     resources:
         mem_mb=megabytes(3000),
         runtime=minutes(30),
+    params:
+        settings=SETTINGS.model_dump(mode="json"),
+        code=code("urbanssl.report.page"),
     script:
         "../scripts/write_report.py"

@@ -9,11 +9,6 @@ if SETTINGS.embedded:
             areas=R / "city/areas.gpkg",
             crime=R / "city/crime.csv",
             truth=R / "city/truth.json",
-        params:
-            city=SETTINGS.section("city"),
-            seed=SEED,
-            folder=str(R / "city"),
-            code=code("urbanssl.synthetic.city"),
         log:
             R / "logs/draw_city.log",
         benchmark:
@@ -22,6 +17,11 @@ if SETTINGS.embedded:
         resources:
             mem_mb=megabytes(3000),
             runtime=minutes(10),
+        params:
+            city=SETTINGS.section("city"),
+            seed=SEED,
+            folder=str(R / "city"),
+            code=code("urbanssl.synthetic.city"),
         script:
             "../scripts/draw_city.py"
 
@@ -32,10 +32,6 @@ rule check_scenes:
     output:
         catalogue=R / "scenes/catalogue.parquet",
         scaling=R / "scenes/scaling.json",
-    params:
-        scenes=[scene.plain() for scene in SCENES],
-        tiles=SETTINGS.section("tiles"),
-        code=code("urbanssl.scenes.catalogue"),
     log:
         R / "logs/check_scenes.log",
     benchmark:
@@ -43,5 +39,9 @@ rule check_scenes:
     resources:
         mem_mb=megabytes(2000),
         runtime=minutes(30),
+    params:
+        scenes=[scene.plain() for scene in SCENES],
+        tiles=SETTINGS.section("tiles"),
+        code=code("urbanssl.scenes.catalogue"),
     script:
         "../scripts/check_scenes.py"

@@ -17,11 +17,6 @@ rule score_run:
         metrics=R / "score/{run}.json",
         curves=R / "score/{run}.curves.parquet",
         pictures=directory(R / "score/{run}.pictures"),
-    params:
-        score=SETTINGS.section("score"),
-        classes=list(SETTINGS.labels.classes),
-        seed=SEED,
-        code=code("urbanssl.detect.score", "urbanssl.detect.pictures"),
     log:
         R / "logs/score_run/{run}.log",
     benchmark:
@@ -29,5 +24,10 @@ rule score_run:
     resources:
         mem_mb=megabytes(3000),
         runtime=minutes(60),
+    params:
+        score=SETTINGS.section("score"),
+        classes=list(SETTINGS.labels.classes),
+        seed=SEED,
+        code=code("urbanssl.detect.score", "urbanssl.detect.pictures"),
     script:
         "../scripts/score_run.py"

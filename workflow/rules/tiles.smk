@@ -13,10 +13,6 @@ rule tile_scene:
     output:
         array=R / "tiles/{scene}/tiles.npy",
         table=R / "tiles/{scene}/tiles.parquet",
-    params:
-        scene=lambda wildcards: PLAN.scene(wildcards.scene).plain(),
-        tiles=SETTINGS.section("tiles"),
-        code=code("urbanssl.scenes.tiling"),
     log:
         R / "logs/tile_scene/{scene}.log",
     benchmark:
@@ -24,6 +20,10 @@ rule tile_scene:
     resources:
         mem_mb=megabytes(2000),
         runtime=minutes(30),
+    params:
+        scene=lambda wildcards: PLAN.scene(wildcards.scene).plain(),
+        tiles=SETTINGS.section("tiles"),
+        code=code("urbanssl.scenes.tiling"),
     script:
         "../scripts/tile_scene.py"
 
@@ -33,10 +33,6 @@ rule split_tiles:
         tables=tile_files(PLAN.labelled, ["tiles.parquet"]),
     output:
         splits=R / "splits.parquet",
-    params:
-        splits=SETTINGS.section("splits"),
-        seed=SEED,
-        code=code("urbanssl.scenes.splits"),
     log:
         R / "logs/split_tiles.log",
     benchmark:
@@ -44,5 +40,9 @@ rule split_tiles:
     resources:
         mem_mb=megabytes(2000),
         runtime=minutes(20),
+    params:
+        splits=SETTINGS.section("splits"),
+        seed=SEED,
+        code=code("urbanssl.scenes.splits"),
     script:
         "../scripts/split_tiles.py"
