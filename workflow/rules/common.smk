@@ -38,3 +38,52 @@ def megabytes(base):
 def minutes(base):
     """Return a run time request that doubles with every attempt."""
     return lambda wildcards, attempt: base * 2 ** (attempt - 1)
+
+
+def initial_weights(wildcards):
+    """Return the weights that an arm starts from, nothing for random ones."""
+    weights = PLAN.initial_weights(wildcards.run)
+    return [] if weights is None else weights
+
+
+def of_labelled(pattern):
+    """Return a file of every labelled scene, for the run of the wildcards."""
+    return expand(
+        pattern, scene=[scene.name for scene in PLAN.labelled], allow_missing=True
+    )
+
+
+def feature_weights(wildcards):
+    """Return the weights that a feature set needs, nothing where it needs none."""
+    if wildcards.name in TRAINED:
+        return weights_of(wildcards.name)
+    if wildcards.name in ("detr", "vitdet"):
+        return (
+            R / "detect" / PLAN.feature_arm(wildcards.name).name / "weights.safetensors"
+        )
+    return []
+
+
+def feature_recipe(wildcards):
+    """Return the recipe of the network that a feature set needs, nothing where it needs none."""
+    if wildcards.name in TRAINED:
+        return TRAINED[wildcards.name].recipe
+    if wildcards.name in ("detr", "vitdet"):
+        return PLAN.feature_arm(wildcards.name).settings.recipe
+    return []
+
+
+def feature_boxes(wildcards):
+    """Return the boxes that object counts are made of, nothing for other sets."""
+    if wildcards.name != "objects":
+        return []
+    return expand(
+        rules.predict_scene.output.boxes, run=PLAN.study_run.name, scene=wildcards.scene
+    )
+
+
+def feature_training(wildcards):
+    """Return the tiles that random filters are drawn from, nothing for other sets."""
+    return (
+        tile_files(PLAN.pretraining, ["tiles.npy"]) if wildcards.name == "rcf" else []
+    )

@@ -29,6 +29,8 @@ rule read_crime:
         R / "logs/read_crime.log",
     benchmark:
         R / "benchmarks/read_crime.tsv"
+    conda:
+        "../../envs/environment.yaml"
     resources:
         mem_mb=megabytes(2000),
         runtime=minutes(20),
@@ -52,6 +54,8 @@ rule judge_crime:
         R / "logs/judge_crime.log",
     benchmark:
         R / "benchmarks/judge_crime.tsv"
+    conda:
+        "../../envs/environment.yaml"
     threads: 2
     resources:
         mem_mb=megabytes(4000),

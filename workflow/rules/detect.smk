@@ -1,12 +1,6 @@
 # Finetuning: every arm at every label fraction with every seed.
 
 
-def initial_weights(wildcards):
-    """Return the weights that an arm starts from, nothing for random ones."""
-    weights = PLAN.initial_weights(wildcards.run)
-    return [] if weights is None else weights
-
-
 rule train_detector:
     input:
         arrays=tile_files(PLAN.labelled, ["tiles.npy"]),
@@ -22,6 +16,8 @@ rule train_detector:
         R / "logs/train_detector/{run}.log",
     benchmark:
         R / "benchmarks/train_detector/{run}.tsv"
+    conda:
+        "../../envs/environment.yaml"
     threads: SETTINGS.detect.threads
     resources:
         mem_mb=megabytes(6000),

@@ -9,36 +9,6 @@ FEATURE_CODE = {
 }
 
 
-def feature_weights(wildcards):
-    """Return the weights that a feature set needs, nothing where it needs none."""
-    if wildcards.name in TRAINED:
-        return weights_of(wildcards.name)
-    if wildcards.name in ("detr", "vitdet"):
-        return R / "detect" / PLAN.feature_arm(wildcards.name).name / "weights.safetensors"
-    return []
-
-
-def feature_recipe(wildcards):
-    """Return the recipe of the network that a feature set needs, nothing where it needs none."""
-    if wildcards.name in TRAINED:
-        return TRAINED[wildcards.name].recipe
-    if wildcards.name in ("detr", "vitdet"):
-        return PLAN.feature_arm(wildcards.name).settings.recipe
-    return []
-
-
-def feature_boxes(wildcards):
-    """Return the boxes that object counts are made of, nothing for other sets."""
-    if wildcards.name != "objects":
-        return []
-    return expand(rules.predict_scene.output.boxes, run=PLAN.study_run.name, scene=wildcards.scene)
-
-
-def feature_training(wildcards):
-    """Return the tiles that random filters are drawn from, nothing for other sets."""
-    return tile_files(PLAN.pretraining, ["tiles.npy"]) if wildcards.name == "rcf" else []
-
-
 rule extract_features:
     input:
         array=rules.tile_scene.output.array,
@@ -54,6 +24,8 @@ rule extract_features:
         R / "logs/extract_features/{name}/{scene}.log",
     benchmark:
         R / "benchmarks/extract_features/{name}/{scene}.tsv"
+    conda:
+        "../../envs/environment.yaml"
     resources:
         mem_mb=megabytes(4000),
         runtime=minutes(120),
@@ -88,11 +60,15 @@ rule pool_features:
         R / "logs/pool_features/{name}.log",
     benchmark:
         R / "benchmarks/pool_features/{name}.tsv"
+    conda:
+        "../../envs/environment.yaml"
     resources:
         mem_mb=megabytes(3000),
         runtime=minutes(60),
     params:
-        features=SETTINGS.features.model_dump(mode="json", include={"pool", "min_cover"}),
+        features=SETTINGS.features.model_dump(
+            mode="json", include={"pool", "min_cover"}
+        ),
         scenes=[scene.plain() for scene in PLAN.study],
         code=code("urbanssl.features.pool"),
     script:

@@ -12,6 +12,8 @@ rule convert_labels:
         R / "logs/convert_labels/{scene}.log",
     benchmark:
         R / "benchmarks/convert_labels/{scene}.tsv"
+    conda:
+        "../../envs/environment.yaml"
     resources:
         mem_mb=megabytes(2000),
         runtime=minutes(20),
@@ -25,7 +27,9 @@ rule convert_labels:
 
 rule assemble_coco:
     input:
-        boxes=expand(rules.convert_labels.output.boxes, scene=[s.name for s in PLAN.labelled]),
+        boxes=expand(
+            rules.convert_labels.output.boxes, scene=[s.name for s in PLAN.labelled]
+        ),
         tables=tile_files(PLAN.labelled, ["tiles.parquet"]),
         splits=rules.split_tiles.output.splits,
     output:
@@ -37,6 +41,8 @@ rule assemble_coco:
         R / "logs/assemble_coco.log",
     benchmark:
         R / "benchmarks/assemble_coco.tsv"
+    conda:
+        "../../envs/environment.yaml"
     resources:
         mem_mb=megabytes(2000),
         runtime=minutes(20),

@@ -22,6 +22,8 @@ rule predict_scene:
         R / "logs/predict_scene/{run}/{scene}.log",
     benchmark:
         R / "benchmarks/predict_scene/{run}/{scene}.tsv"
+    conda:
+        "../../envs/environment.yaml"
     threads: SETTINGS.detect.threads
     resources:
         mem_mb=megabytes(4000),
@@ -47,6 +49,8 @@ rule merge_boxes:
         R / "logs/merge_boxes/{run}/{scene}.log",
     benchmark:
         R / "benchmarks/merge_boxes/{run}/{scene}.tsv"
+    conda:
+        "../../envs/environment.yaml"
     resources:
         mem_mb=megabytes(3000),
         runtime=minutes(60),

@@ -1,7 +1,9 @@
 # Self-supervised pretraining: SwAV and MAE on the tiles, DETReg on proposals and SwAV's embeddings.
 
 PRETRAIN = SETTINGS.pretrain
-STRICT_SPLITS = [rules.split_tiles.output.splits] if PRETRAIN.strict and PLAN.labelled else []
+STRICT_SPLITS = (
+    [rules.split_tiles.output.splits] if PRETRAIN.strict and PLAN.labelled else []
+)
 LOADING = code("urbanssl.engine.train")
 
 
@@ -18,6 +20,8 @@ rule pretrain_swav:
         R / "logs/pretrain_swav.log",
     benchmark:
         R / "benchmarks/pretrain_swav.tsv"
+    conda:
+        "../../envs/environment.yaml"
     threads: PRETRAIN.swav.threads
     resources:
         mem_mb=megabytes(6000),
@@ -45,6 +49,8 @@ rule pretrain_mae:
         R / "logs/pretrain_mae.log",
     benchmark:
         R / "benchmarks/pretrain_mae.tsv"
+    conda:
+        "../../envs/environment.yaml"
     threads: PRETRAIN.mae.threads
     resources:
         mem_mb=megabytes(6000),
@@ -69,6 +75,8 @@ rule propose_boxes:
         R / "logs/propose_boxes/{scene}.log",
     benchmark:
         R / "benchmarks/propose_boxes/{scene}.tsv"
+    conda:
+        "../../envs/environment.yaml"
     resources:
         mem_mb=megabytes(2000),
         runtime=minutes(120),
@@ -84,7 +92,9 @@ rule pretrain_detreg:
     input:
         arrays=tile_files(PLAN.pretraining, ["tiles.npy"]),
         tables=tile_files(PLAN.pretraining, ["tiles.parquet"]),
-        proposals=expand(rules.propose_boxes.output.boxes, scene=[s.name for s in PLAN.pretraining]),
+        proposals=expand(
+            rules.propose_boxes.output.boxes, scene=[s.name for s in PLAN.pretraining]
+        ),
         splits=STRICT_SPLITS,
         recipe=PRETRAIN.detreg.recipe,
         embedder=rules.pretrain_swav.output.weights,
@@ -95,6 +105,8 @@ rule pretrain_detreg:
         R / "logs/pretrain_detreg.log",
     benchmark:
         R / "benchmarks/pretrain_detreg.tsv"
+    conda:
+        "../../envs/environment.yaml"
     threads: PRETRAIN.detreg.threads
     resources:
         mem_mb=megabytes(6000),

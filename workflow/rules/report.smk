@@ -17,6 +17,8 @@ rule write_report:
         R / "logs/write_report.log",
     benchmark:
         R / "benchmarks/write_report.tsv"
+    conda:
+        "../../envs/environment.yaml"
     resources:
         mem_mb=megabytes(3000),
         runtime=minutes(30),

@@ -13,6 +13,8 @@ if SETTINGS.embedded:
             R / "logs/draw_city.log",
         benchmark:
             R / "benchmarks/draw_city.tsv"
+        conda:
+            "../../envs/environment.yaml"
         threads: 2
         resources:
             mem_mb=megabytes(3000),
@@ -20,7 +22,6 @@ if SETTINGS.embedded:
         params:
             city=SETTINGS.section("city"),
             seed=SEED,
-            folder=str(R / "city"),
             code=code("urbanssl.synthetic.city"),
         script:
             "../scripts/draw_city.py"
@@ -36,6 +37,8 @@ rule check_scenes:
         R / "logs/check_scenes.log",
     benchmark:
         R / "benchmarks/check_scenes.tsv"
+    conda:
+        "../../envs/environment.yaml"
     resources:
         mem_mb=megabytes(2000),
         runtime=minutes(30),

@@ -1,11 +1,6 @@
 # Detections against labels: COCO statistics with intervals, on tiles and on whole scenes.
 
 
-def of_labelled(pattern):
-    """Return a file of every labelled scene, for the run of the wildcards."""
-    return expand(pattern, scene=[scene.name for scene in PLAN.labelled], allow_missing=True)
-
-
 rule score_run:
     input:
         boxes=of_labelled(rules.predict_scene.output.boxes),
@@ -21,6 +16,8 @@ rule score_run:
         R / "logs/score_run/{run}.log",
     benchmark:
         R / "benchmarks/score_run/{run}.tsv"
+    conda:
+        "../../envs/environment.yaml"
     resources:
         mem_mb=megabytes(3000),
         runtime=minutes(60),

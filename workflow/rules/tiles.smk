@@ -9,7 +9,9 @@ rule tile_scene:
     input:
         rasters=lambda wildcards: PLAN.scene(wildcards.scene).paths,
         catalogue=ancient(rules.check_scenes.output.catalogue),
-        scaling=SCALING if SETTINGS.tiles.scaling.mode == "training" else ancient(SCALING),
+        scaling=(
+            SCALING if SETTINGS.tiles.scaling.mode == "training" else ancient(SCALING)
+        ),
     output:
         array=R / "tiles/{scene}/tiles.npy",
         table=R / "tiles/{scene}/tiles.parquet",
@@ -17,6 +19,8 @@ rule tile_scene:
         R / "logs/tile_scene/{scene}.log",
     benchmark:
         R / "benchmarks/tile_scene/{scene}.tsv"
+    conda:
+        "../../envs/environment.yaml"
     resources:
         mem_mb=megabytes(2000),
         runtime=minutes(30),
@@ -37,6 +41,8 @@ rule split_tiles:
         R / "logs/split_tiles.log",
     benchmark:
         R / "benchmarks/split_tiles.tsv"
+    conda:
+        "../../envs/environment.yaml"
     resources:
         mem_mb=megabytes(2000),
         runtime=minutes(20),

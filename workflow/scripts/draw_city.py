@@ -11,6 +11,6 @@ with stage(snakemake):
     draw_city(
         CitySettings(**snakemake.params.city),
         snakemake.params.seed,
-        Path(snakemake.params.folder),
+        Path(snakemake.output.areas).parent,
         processes=snakemake.threads,
     )
