@@ -1,8 +1,8 @@
 """Reading any raster as red, green, blue 8-bit pixels with a mask.
 
 Low-level: an open dataset and plain arguments in, arrays out. Arrays are rows x columns x 3, the
-order in which tiles are stored, and rasterio fills them in place (its buffers may be strided), which
-saves a transposition.
+order in which tiles are stored, and rasterio fills them in place (its buffers may be strided),
+which saves a transposition.
 """
 
 from __future__ import annotations
@@ -28,15 +28,17 @@ Pixels = NDArray[np.uint8]
 Valid = NDArray[np.bool_]
 Scaling = Mapping[str, list[float]]
 
+# Images without a georeference are welcome; `place.place_of` notes them. Set once for the process:
+# filters changed around each opening would not hold in threads.
+warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
+
 
 @contextmanager
 def opened(path: Path) -> Iterator[DatasetReader]:
     """Open a raster; anything that goes wrong while it is open is a `SceneError` naming it."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(path) as dataset:
-                yield dataset
+        with rasterio.open(path) as dataset:
+            yield dataset
     except RasterioError as error:
         raise SceneError.at(
             path, f"cannot be read: {error}", "replace the file (download or convert it again)"
@@ -166,7 +168,7 @@ def read_pixels(
     if plan.palette is None and plan.low is None and len(plan.indexes) == 3:
         # Three bands that need no arithmetic go straight to their place.
         dataset.read(plan.indexes, window=window, out=out.transpose(2, 0, 1), resampling=resampling)
-        valid = _valid(dataset, plan, window, out.transpose(2, 0, 1))
+        valid = valid_pixels(dataset, plan, window, out.transpose(2, 0, 1))
     else:
         raw = dataset.read(
             plan.indexes,
@@ -174,7 +176,7 @@ def read_pixels(
             out_shape=(len(plan.indexes), *shape),
             resampling=resampling,
         )
-        valid = _valid(dataset, plan, window, raw)
+        valid = valid_pixels(dataset, plan, window, raw)
         _to_rgb(raw, plan, out)
     if valid is not None:
         if plan.palette is not None and same:
@@ -189,8 +191,17 @@ def _resampling(plan: BandPlan, window: Window, shape: tuple[int, ...]) -> Resam
     return Resampling.average if window.height > shape[0] else Resampling.bilinear
 
 
-def _valid(dataset: DatasetReader, plan: BandPlan, window: Window, raw: np.ndarray) -> Valid | None:
-    """Return where there are pixels, by alpha, nodata, own mask and NaN; None for everywhere."""
+def valid_pixels(
+    dataset: DatasetReader, plan: BandPlan, window: Window, raw: np.ndarray
+) -> Valid | None:
+    """Return where there are pixels, by alpha, nodata, own mask and NaN; None for everywhere.
+
+    Args:
+        dataset: an open raster.
+        plan: how its bands are read.
+        window: in pixels of the raster.
+        raw: (bands, rows, columns), what was read of that window.
+    """
     if not plan.masked:
         return None
     shape = raw.shape[1:]
