@@ -73,9 +73,7 @@ def _imports(module: str) -> frozenset[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and _is_ours(node.module):
             found.add(node.module)
             found.update(
-                inner
-                for alias in node.names
-                if _exists(inner := f"{node.module}.{alias.name}")
+                inner for alias in node.names if _exists(inner := f"{node.module}.{alias.name}")
             )
     found.discard(module)
     return frozenset(found)

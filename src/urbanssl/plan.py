@@ -82,7 +82,7 @@ class Plan:
             if not self._fitting_arms(name):
                 yield Problem(
                     "features.sets",
-                    f"{name!r} needs an arm with a recipe {_KINDS[name]}_*.py; detect.arms has none",
+                    f"{name!r} needs an arm with a recipe {_KINDS[name]}_*.py; there is none",
                     f"add such an arm to detect.arms, or remove {name!r} from features.sets",
                 )
 

@@ -108,7 +108,7 @@ class TileSettings(Section):
         None,
         description="the bands (from 1) read as red, green, blue; null: the first three",
     )
-    scaling: ScalingSettings = Field(default_factory=ScalingSettings)
+    scaling: ScalingSettings = Field(default_factory=ScalingSettings)  # type: ignore[arg-type]
 
     @model_validator(mode="after")
     def _overlap_is_smaller_than_tile(self) -> TileSettings:
@@ -309,6 +309,16 @@ class CrimeSettings(Section):
     table: str = Field("embedded", description="crime table (CSV, Parquet, a glob) or `embedded`")
     area_id: str = Field("area_id", description="column of the area's id, in areas and table")
     fips: bool = Field(False, description="ids are US county FIPS: five digits, zeros repaired")
+    id_order: str | None = Field(
+        None,
+        description=(
+            "column in whose order the FIPS rise; tells apart ids that lost zeros inside "
+            "(535 is 05035 or 53005)"
+        ),
+    )
+    names: str | None = Field(
+        None, description="table (a glob) with the id and a column `name`, to name areas in reports"
+    )
     region: str = Field(
         "region", description="column with the region; `state` takes it from the FIPS"
     )
