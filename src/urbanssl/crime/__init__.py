@@ -1,1 +1,1 @@
-"""TODO-doc."""
+"""Areas, crime rates, and whether features say anything about them."""

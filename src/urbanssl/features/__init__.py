@@ -1,1 +1,1 @@
-"""TODO-doc."""
+"""Features of tiles as float arrays, and their pooling to areas."""
