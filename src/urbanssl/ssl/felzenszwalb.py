@@ -1,0 +1,209 @@
+"""Graph-based segmentation (Felzenszwalb and Huttenlocher 2004), compiled by numba.
+
+Source: P. F. Felzenszwalb and D. P. Huttenlocher, "Efficient Graph-Based Image Segmentation",
+IJCV 59(2), 2004: the predicate of section 3.1 (equations 3 and 4) and algorithm 1. Edge weights are
+Euclidean distances of colours in grey levels (0 to 255), edges join the 4 or 8 nearest pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int32]
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile with numba, the machine code kept on disk where a folder for it can be written.
+
+    numba looks for a folder beside the package, in NUMBA_CACHE_DIR and in the user's cache; where
+    none of them is writable it raises RuntimeError, and the code is compiled anew by each process.
+    """
+    try:
+        result: Callable[..., Any] = numba.njit(cache=True, nogil=True, fastmath=True)(function)
+    except RuntimeError:
+        result = numba.njit(nogil=True, fastmath=True)(function)
+    return result
+
+
+def segment(
+    image: NDArray[np.generic],
+    k: float,
+    sigma: float,
+    min_size: int,
+    diagonal: bool = True,
+) -> Ints:
+    """Segment an image into regions of even colour.
+
+    Args:
+        image: `(H, W, C)`, any number type, values 0 to 255.
+        k: the larger, the larger the regions (grey levels, `k` of the paper).
+        sigma: standard deviation of the Gaussian blur beforehand, pixels.
+        min_size: smaller regions are joined to the neighbour across their weakest edge, pixels.
+        diagonal: join a pixel to its 8 neighbours, otherwise to 4.
+
+    Returns:
+        `(H, W)` int32 labels, 0 to n - 1 in the order of first appearance.
+    """
+    blurred = blur(np.ascontiguousarray(image, dtype=np.float32), gaussian(sigma))
+    ends, weights = edges_of(blurred, diagonal)
+    order = sort_positive(weights)
+    height, width = image.shape[:2]
+    labels, _ = join_pixels(ends, weights, order, height * width, np.float32(k), min_size)
+    return labels.reshape(height, width)
+
+
+def gaussian(sigma: float) -> Floats:
+    """Return the taps of a Gaussian that reaches 4 sigma to each side (sum 1)."""
+    radius = int(4 * sigma + 0.5)
+    x = np.arange(-radius, radius + 1)
+    taps = np.exp(-(x**2) / (2 * sigma**2)) if sigma > 0 else np.ones(1)
+    return (taps / taps.sum()).astype(np.float32)
+
+
+@compiled
+def mirrored(index: int, length: int) -> int:
+    """Return the pixel that stands for one outside of the image (edge pixel repeated)."""
+    if index < 0:
+        index = -index - 1
+    if index >= length:
+        index = 2 * length - index - 1
+    return min(max(index, 0), length - 1)
+
+
+@compiled
+def blur(image: Floats, taps: Floats) -> Floats:
+    """Blur `(H, W, C)` float32 along rows and columns."""
+    height, width, channels = image.shape
+    radius = taps.size // 2
+    along = np.zeros_like(image)
+    blurred = np.zeros_like(image)
+    for i in range(height):
+        for t in range(taps.size):
+            shift = t - radius
+            for j in range(width):
+                near = mirrored(j + shift, width)
+                for c in range(channels):
+                    along[i, j, c] += taps[t] * image[i, near, c]
+    for i in range(height):
+        for t in range(taps.size):
+            near = mirrored(i + t - radius, height)
+            for j in range(width):
+                for c in range(channels):
+                    blurred[i, j, c] += taps[t] * along[near, j, c]
+    return blurred
+
+
+@compiled
+def edges_of(image: Floats, diagonal: bool) -> tuple[Ints, Floats]:
+    """Return the edges between neighbouring pixels.
+
+    Args:
+        image: `(H, W, C)` float32.
+        diagonal: with the diagonal neighbours.
+
+    Returns:
+        `(E, 2)` int32 flat pixel indices and `(E,)` float32 colour distances.
+    """
+    height, width, channels = image.shape
+    kinds = 4 if diagonal else 2
+    ends = np.empty((kinds * height * width, 2), np.int32)
+    weights = np.empty(kinds * height * width, np.float32)
+    count = 0
+    for kind in range(kinds):
+        down = 0 if kind == 0 else (-1 if kind == 3 else 1)
+        right = 0 if kind == 1 else 1
+        for i in range(max(0, -down), height - max(0, down)):
+            for j in range(width - right):
+                total = np.float32(0)
+                for c in range(channels):
+                    gap = image[i, j, c] - image[i + down, j + right, c]
+                    total += gap * gap
+                ends[count, 0] = i * width + j
+                ends[count, 1] = (i + down) * width + j + right
+                weights[count] = np.sqrt(total)
+                count += 1
+    return ends[:count], weights[:count]
+
+
+@compiled
+def sort_positive(values: Floats) -> Ints:
+    """Return the stable ascending order of float32 numbers that are not negative.
+
+    A radix sort over the bits: those of non-negative IEEE numbers ascend with the numbers.
+    """
+    bits = values.view(np.uint32)
+    order = np.arange(values.size).astype(np.int32)
+    moved = np.empty_like(order)
+    for shift in (0, 11, 22):
+        starts = np.zeros(2049, np.int64)
+        for value in bits:
+            starts[((value >> np.uint32(shift)) & np.uint32(2047)) + 1] += 1
+        for b in range(2048):
+            starts[b + 1] += starts[b]
+        for index in order:
+            b = (bits[index] >> np.uint32(shift)) & np.uint32(2047)
+            moved[starts[b]] = index
+            starts[b] += 1
+        order, moved = moved, order
+    return order
+
+
+@compiled
+def root_of(parents: Ints, node: int) -> int:
+    """Return the root of a node's tree, halving the path on the way."""
+    while parents[node] != node:
+        parents[node] = parents[parents[node]]
+        node = parents[node]
+    return node
+
+
+@compiled
+def unite(parents: Ints, sizes: Ints, a: int, b: int) -> int:
+    """Join the trees of two roots, the smaller below the larger; return the root."""
+    if sizes[a] < sizes[b]:
+        a, b = b, a
+    parents[b] = a
+    sizes[a] += sizes[b]
+    return a
+
+
+@compiled
+def join_pixels(
+    ends: Ints, weights: Floats, order: Ints, pixels: int, k: float, min_size: int
+) -> tuple[Ints, int]:
+    """Join pixels along edges of ascending weight (algorithm 1), then regions that are too small.
+
+    Two regions are joined if the edge is no heavier than the heaviest edge inside each, plus k
+    over its size (equations 3 and 4); `limits` holds that bound for each root.
+
+    Returns:
+        `(pixels,)` int32 labels in order of first appearance, and their number.
+    """
+    parents = np.arange(pixels).astype(np.int32)
+    sizes = np.ones(pixels, np.int32)
+    limits = np.full(pixels, k, np.float32)
+    for e in order:
+        a, b = root_of(parents, ends[e, 0]), root_of(parents, ends[e, 1])
+        if a != b and weights[e] <= limits[a] and weights[e] <= limits[b]:
+            root = unite(parents, sizes, a, b)
+            limits[root] = weights[e] + k / sizes[root]
+    for e in order:
+        a, b = root_of(parents, ends[e, 0]), root_of(parents, ends[e, 1])
+        if a != b and (sizes[a] < min_size or sizes[b] < min_size):
+            unite(parents, sizes, a, b)
+    labels = np.empty(pixels, np.int32)
+    numbers = np.full(pixels, -1, np.int32)
+    count = 0
+    for p in range(pixels):
+        root = root_of(parents, p)
+        if numbers[root] < 0:
+            numbers[root] = count
+            count += 1
+        labels[p] = numbers[root]
+    return labels, count

@@ -1,0 +1,146 @@
+"""Proposals: the set is fixed, the order is drawn, the file can be read back."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from urbanssl.artifacts import table_about
+from urbanssl.errors import SceneError
+from urbanssl.settings import ProposalSettings
+from urbanssl.ssl.felzenszwalb import segment, sort_positive
+from urbanssl.ssl.proposals import propose_boxes
+from urbanssl.ssl.selective_search import Regions, draw_order, ranked_order, search
+
+
+@pytest.fixture(scope="module")
+def tile():
+    """Two rectangles and a bar on noise."""
+    rng = np.random.default_rng(0)
+    picture = np.full((96, 96, 3), (90, 110, 80), np.uint8)
+    picture[10:40, 12:50] = (200, 60, 50)
+    picture[55:85, 30:60] = (40, 60, 190)
+    picture[20:90, 75:85] = (230, 230, 220)
+    return np.clip(picture + rng.normal(0, 3, picture.shape), 0, 255).astype(np.uint8)
+
+
+def iou(box, boxes):
+    low = np.maximum(box[:2], boxes[:, :2])
+    high = np.minimum(box[2:], boxes[:, 2:])
+    inter = np.clip(high - low, 0, None).prod(1)
+    return inter / ((box[2:] - box[:2]).prod() + (boxes[:, 2:] - boxes[:, :2]).prod(1) - inter)
+
+
+@pytest.fixture
+def shard(tile, tmp_path):
+    np.save(tmp_path / "tiles.npy", np.stack([tile, tile[::-1], tile[:, ::-1]]))
+    names = [f"s/i/0_{n}" for n in range(3)]
+    pd.DataFrame({"tile_id": names}).to_parquet(tmp_path / "tiles.parquet")
+    return tmp_path / "tiles.npy", tmp_path / "tiles.parquet"
+
+
+def proposed(shard, output, seed=0, threads=1, **settings):
+    propose_boxes(*shard, ProposalSettings(**settings), seed, output, {"seed": seed}, threads)
+    return pd.read_parquet(output)
+
+
+def test_shapes_drawn_are_found_in_tile_pixels(tile):
+    boxes = search(tile).boxes
+    for box in ((12, 10, 50, 40), (30, 55, 60, 85), (75, 20, 85, 90)):
+        assert iou(np.array(box, float), boxes).max() > 0.8
+
+
+def test_boxes_are_unique_inside_the_tile_and_the_whole_tile_is_one(tile):
+    regions = search(tile, 64)
+    boxes = regions.boxes
+    assert len(np.unique(boxes, axis=0)) == len(boxes) == len(regions.highest)
+    assert boxes.min() == 0
+    assert boxes.max() == 96
+    assert (boxes[:, 2:] > boxes[:, :2]).all()
+    assert (iou(np.array([0.0, 0, 96, 96]), boxes) == 1).any()
+    assert regions.levels.min() == 1
+
+
+def test_a_tile_of_one_colour_has_one_box():
+    regions = search(np.full((64, 64, 3), 77, np.uint8))
+    assert regions.boxes.tolist() == [[0, 0, 64, 64]]
+
+
+def test_the_order_leans_to_low_levels():
+    levels = np.repeat([1.0, 10.0], 50)
+    rng = np.random.default_rng(1)
+    first = np.stack([draw_order(levels, rng)[:30] for _ in range(200)])
+    assert (first < 50).mean() > 0.8
+    assert (first >= 50).any()
+
+
+def test_a_box_comes_as_early_as_the_earliest_of_its_regions():
+    """Two regions of level 4 and one of level 1: P(a before b) is known."""
+    rng = np.random.default_rng(2)
+    levels, starts = np.array([4.0, 4.0, 1.0]), np.array([0, 2])
+    first = [draw_order(levels, rng, starts)[0] for _ in range(20000)]
+    # P(min(4u, 4v) < w) = integral over w of 1 - (1 - w / 4)^2 = 1 / 4 - 1 / 48
+    assert np.mean(np.array(first) == 0) == pytest.approx(1 / 4 - 1 / 48, abs=0.01)
+
+
+def test_ranked_order_puts_high_levels_first():
+    boxes = np.array([[0, 0, 1, 1], [0, 0, 2, 2], [0, 0, 9, 9], [0, 0, 3, 3]], np.float32)
+    levels, starts = np.array([1, 1, 3, 2, 3], np.float32), np.array([0, 1, 3, 4])
+    assert ranked_order(Regions(boxes, levels, starts)).tolist() == [3, 1, 2, 0]
+
+
+def test_file_holds_every_tile_with_ranks_from_zero(shard, tmp_path):
+    boxes = proposed(shard, tmp_path / "p.parquet")
+    assert boxes.columns.tolist() == [
+        "tile_id",
+        "rank",
+        "level",
+        *["x1", "y1", "x2", "y2"],
+        "levels",
+    ]
+    for _, rows in boxes.groupby("tile_id", observed=True):
+        assert rows["rank"].tolist() == list(range(len(rows)))
+        assert [max(each) for each in rows["levels"]] == rows["level"].tolist()
+    assert boxes.tile_id.unique().tolist() == ["s/i/0_0", "s/i/0_1", "s/i/0_2"]
+    assert table_about(tmp_path / "p.parquet") == {"seed": 0}
+
+
+def test_seed_and_nothing_else_changes_the_order(shard, tmp_path):
+    one = proposed(shard, tmp_path / "a.parquet")
+    pd.testing.assert_frame_equal(one, proposed(shard, tmp_path / "b.parquet", threads=3))
+    other = proposed(shard, tmp_path / "c.parquet", seed=1)
+    assert not one[["x1", "y1"]].equals(other[["x1", "y1"]])
+    key = ["tile_id", "x1", "y1", "x2", "y2"]
+    pd.testing.assert_frame_equal(
+        one.sort_values(key)[[*key, "level"]].reset_index(drop=True),
+        other.sort_values(key)[[*key, "level"]].reset_index(drop=True),
+    )
+
+
+@pytest.mark.parametrize("method", ["random", "grid"])
+def test_ablations_stay_inside_the_tile(shard, tmp_path, method):
+    boxes = proposed(shard, tmp_path / "p.parquet", method=method)
+    corners = boxes[["x1", "y1", "x2", "y2"]].to_numpy()
+    assert len(boxes) >= 3 * 100
+    assert corners.min() >= 0
+    assert corners.max() <= 96
+    assert (corners[:, 2:] > corners[:, :2]).all()
+
+
+def test_shard_and_table_of_different_length_are_refused(shard, tmp_path):
+    pd.DataFrame({"tile_id": ["s/i/0_0"]}).to_parquet(shard[1])
+    with pytest.raises(SceneError, match=r"3 tiles.*1 rows"):
+        proposed(shard, tmp_path / "p.parquet")
+
+
+def test_radix_sort_is_numpys_stable_sort():
+    values = np.abs(np.random.default_rng(3).normal(0, 50, 5000)).astype(np.float32)
+    values[::7] = values[3]
+    assert np.array_equal(sort_positive(values), np.argsort(values, kind="stable"))
+
+
+def test_segments_are_numbered_in_order_and_none_is_too_small(tile):
+    labels = segment(tile, 100.0, 0.8, 60)
+    _, first, sizes = np.unique(labels, return_index=True, return_counts=True)
+    assert (np.diff(first) > 0).all()
+    assert sizes.min() >= 60
+    assert labels.max() >= 3
