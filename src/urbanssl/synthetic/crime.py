@@ -1,0 +1,192 @@
+"""Crime in the embedded city: a hidden state by area, counts, population, attainable scores.
+
+Model, for area i of region r, with z standardised within its region and u standardised over regions:
+
+    build_i    = z_i + confounding * u_r                  (what is built depends on this alone)
+    log rate_i = log 4000 + signal * z_i + confounding * u_r + noise * eps_i
+    crimes_i   ~ Poisson(rate_i * population_i / 100,000)
+
+z is smooth in space plus noise of its own; eps is independent. With signal 0 the rate says nothing
+about what is built, given the region.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import spearmanr
+from sklearn.metrics import roc_auc_score
+
+from urbanssl.settings import CitySettings
+
+#: Median rate, crimes per 100,000 people.
+BASE_RATE = 4000.0
+
+#: Draws of noise and counts over which the attainable scores are averaged.
+_DRAWS = 200
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """The hidden state of the whole city.
+
+    Attributes:
+        latent: `(R, A)` z, mean 0 and standard deviation 1 within every region.
+        effect: `(R,)` u, mean 0 and standard deviation 1 over the regions.
+        build: `(R, A)` what the built city depends on.
+    """
+
+    latent: np.ndarray
+    effect: np.ndarray
+    build: np.ndarray
+
+
+def draw_hidden(city: CitySettings, seed: int) -> Hidden:
+    """Draw the hidden state of the city; a region's latent does not depend on the others."""
+    side = city.areas_per_side
+    latent = np.stack(
+        [
+            _smooth_latent(side, np.random.default_rng([seed, number, 0]))
+            for number in range(city.regions)
+        ]
+    )
+    effect = _standardised(np.random.default_rng([seed, 2]).normal(size=city.regions))
+    return Hidden(latent, effect, latent + city.confounding * effect[:, None])
+
+
+def _smooth_latent(side: int, rng: np.random.Generator) -> np.ndarray:
+    """Return `(side * side,)`: a few slow waves plus independent noise, standardised."""
+    place = (np.arange(side) + 0.5) / side
+    x, y = np.meshgrid(place, place)
+    waves = np.zeros((side, side))
+    for _ in range(6):
+        pace = rng.normal(0, 1.2, size=2)
+        waves += np.cos(2 * math.pi * (pace[0] * x + pace[1] * y) + rng.uniform(0, 2 * math.pi))
+    own = rng.normal(size=(side, side))
+    return _standardised((0.8 * waves / math.sqrt(3) + 0.6 * own).ravel())
+
+
+def _standardised(values: np.ndarray) -> np.ndarray:
+    spread = values.std()
+    return (values - values.mean()) / spread if spread > 0 else np.zeros_like(values)
+
+
+def log_rates(hidden: Hidden, city: CitySettings, rng: np.random.Generator | None) -> np.ndarray:
+    """Return the log rate per 100,000 of every area, `(R, A)`; expected ones where rng is None."""
+    expected = (
+        math.log(BASE_RATE)
+        + city.signal * hidden.latent
+        + city.confounding * hidden.effect[:, None]
+    )
+    return expected if rng is None else expected + city.noise * rng.normal(size=expected.shape)
+
+
+def draw_population(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Draw the population of areas: log-normal around 3,000 people."""
+    return np.maximum(200, np.rint(np.exp(rng.normal(math.log(3000), 0.45, shape)))).astype(int)
+
+
+@dataclass(frozen=True)
+class CrimeDraw:
+    """One draw of what the police recorded.
+
+    Attributes:
+        population: `(R, A)` int.
+        rate: `(R, A)` true rate per 100,000.
+        crimes: `(R, A)` int, recorded.
+    """
+
+    population: np.ndarray
+    rate: np.ndarray
+    crimes: np.ndarray
+
+
+def redraw_crime(hidden: Hidden, city: CitySettings, seed: int) -> CrimeDraw:
+    """Draw noise, population and counts anew over a built city; no imagery is touched.
+
+    Thousands of draws a second, so that an evaluation can be repeated on features computed once.
+
+    Args:
+        hidden: the hidden state, from `draw_hidden` or the truth file (`hidden_of_truth`).
+        city: settings; `signal`, `confounding` and `noise` are used, and may differ from those
+            the imagery was drawn with (signal 0 makes the null city of the same imagery).
+        seed: of this draw.
+    """
+    rng = np.random.default_rng([seed, 3])
+    population = draw_population(hidden.latent.shape, rng)
+    rate = np.exp(log_rates(hidden, city, rng))
+    return CrimeDraw(population, rate, rng.poisson(rate * population / 1e5))
+
+
+def attainable(
+    hidden: Hidden,
+    build_mean: np.ndarray,
+    city: CitySettings,
+    studied: slice,
+    seed: int,
+) -> dict[str, dict[str, float]]:
+    """Return what the best possible model reaches, by how much it is told.
+
+    Every score is that of the exact conditional expectation of the log rate:
+
+    - `leave_region_out`: given what is built in the area itself and nothing of its region's level:
+      E[log rate | b] = base + (signal + confounding^2) / (1 + confounding^2) * E[b | built].
+    - `random`: given what is built and the region's effect, which neighbours in training reveal:
+      base + signal * (E[b | built] - confounding * u) + confounding * u.
+    - `latent`: given the hidden state itself; only noise and counting remain.
+
+    Scores are means over 200 redraws of noise, population and counts: `auc` for a rate above the
+    median of the studied areas, `r2` and `spearman` against the log of the observed rate
+    (half a crime is added where none was recorded).
+
+    Args:
+        hidden: the hidden state.
+        build_mean: `(R, A)` E[b | what was built], see `latent.expected_build`.
+        city: settings.
+        studied: the regions that are studied.
+        seed: seed of the redraws.
+    """
+    share = (city.signal + city.confounding**2) / (1 + city.confounding**2)
+    effect = city.confounding * hidden.effect[:, None]
+    base = math.log(BASE_RATE)
+    told = {
+        "leave_region_out": base + share * build_mean,
+        "random": base + city.signal * (build_mean - effect) + effect,
+        "latent": log_rates(hidden, city, None),
+    }
+    scores: dict[str, list[tuple[float, float, float]]] = {scheme: [] for scheme in told}
+    for draw in range(_DRAWS):
+        crime = redraw_crime(hidden, city, seed * 1_000_003 + draw + 1)
+        observed = np.log(np.maximum(crime.crimes, 0.5) / crime.population * 1e5)[studied].ravel()
+        for scheme, expected in told.items():
+            scores[scheme].append(_score(expected[studied].ravel(), observed))
+    return {
+        scheme: dict(zip(("auc", "r2", "spearman"), np.mean(rows, axis=0).tolist(), strict=True))
+        for scheme, rows in scores.items()
+    }
+
+
+def _score(expected: np.ndarray, observed: np.ndarray) -> tuple[float, float, float]:
+    high = observed > np.median(observed)
+    residual = ((observed - expected) ** 2).sum() / ((observed - observed.mean()) ** 2).sum()
+    if expected.std() == 0 or high.all() or not high.any():
+        return 0.5, 1 - residual, 0.0
+    return (
+        float(roc_auc_score(high, expected)),
+        float(1 - residual),
+        float(spearmanr(expected, observed).statistic),
+    )
+
+
+def hidden_of_truth(truth: dict) -> Hidden:
+    """Return the hidden state that a truth file (`truth.json`, read) holds."""
+    regions = truth["regions"]
+    latent = np.array(
+        [[truth["areas"][area]["latent"] for area in region["areas"]] for region in regions]
+    )
+    build = np.array(
+        [[truth["areas"][area]["build"] for area in region["areas"]] for region in regions]
+    )
+    return Hidden(latent, np.array([region["effect"] for region in regions]), build)
