@@ -1,1 +1,1 @@
-"""TODO-doc."""
+"""The report of a run: words first, then figures, tables and maps, in one self-contained page."""

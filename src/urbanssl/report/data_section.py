@@ -1,0 +1,257 @@
+"""The data section: scenes, tiles, splits, labels, and what was left out of each and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from urbanssl.report.blocks import Block, Heading, Note, Prose, Section, Table
+from urbanssl.report.drawing import Album
+from urbanssl.report.gather import Results
+from urbanssl.report.maps import split_map
+from urbanssl.report.wording import NONE, counted, is_number, number
+
+#: Scenes with more images than this are summed up by scene alone.
+_MOST_SCENES = 8
+
+
+def data_section(results: Results, album: Album) -> Section:
+    """Return what went into the run."""
+    blocks: list[Block] = [
+        *_scenes(results),
+        *_splits(results, album),
+        *_labels(results),
+        *_crime_table(results),
+    ]
+    return Section("data", "Data", blocks)
+
+
+def _scenes(results: Results) -> Iterator[Block]:
+    yield Heading("Scenes and tiles")
+    catalogue = results.catalogue
+    if catalogue is None:
+        yield Note("The catalogue of scenes is missing: check_scenes has not run.", "missing")
+        return
+    counts = results.tile_counts
+    tile = results.settings.tiles
+    grid = "a pixel grid" if tile.grid == "pixel" else f"the web-mercator grid at zoom {tile.zoom}"
+    yield Prose(
+        f"{counted(catalogue['scene'].nunique(), 'scene')} with "
+        f"{counted(len(catalogue), 'image')} "
+        f"were cut into {counted(sum(counts.values()), 'tile')} of {tile.size} × {tile.size} "
+        f"pixels on {grid}. Tiles with less than {tile.min_valid:.0%} valid pixels were left out."
+    )
+    rows = [_scene_row(name, own, counts) for name, own in catalogue.groupby("scene", sort=True)]
+    yield Table(
+        "Scenes. GSD is the size of a pixel on the ground.",
+        ("scene", "use", "images", "size (px)", "GSD (m)", "CRS", "no data", "tiles"),
+        rows,
+        text_columns=frozenset({0, 1, 5}),
+        folded=len(rows) > _MOST_SCENES,
+    )
+    notes = catalogue[catalogue.get("note", pd.Series("", catalogue.index)).fillna("") != ""]
+    if len(notes):
+        yield Table(
+            "What was done to images, or noticed about them, when they were checked.",
+            ("scene", "image", "note"),
+            [[str(n.scene), str(n.image), str(n.note)] for n in notes.itertuples()],
+            text_columns=frozenset({0, 1, 2}),
+            folded=True,
+        )
+
+
+def _scene_row(name: Any, own: pd.DataFrame, counts: Mapping[str, int]) -> list[str]:
+    sizes = {f"{w:,} × {h:,}" for w, h in zip(own["width"], own["height"], strict=True)}
+    systems = {str(crs).split("\n")[0][:24] for crs in own["crs"].dropna()}
+    return [
+        str(name),
+        ", ".join(sorted(_roles(own["roles"].iloc[0]))),
+        f"{len(own):,}",
+        sizes.pop() if len(sizes) == 1 else "several",
+        _span(own["gsd_x"]),
+        systems.pop() if len(systems) == 1 else ("several" if systems else "none"),
+        f"{own['nodata_share'].mean():.0%}",
+        f"{counts[str(name)]:,}" if str(name) in counts else NONE,
+    ]
+
+
+def _roles(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return value.replace(",", ";").split(";")
+    return [str(role) for role in value]
+
+
+def _span(values: pd.Series) -> str:
+    known = values.dropna()
+    if known.empty:
+        return NONE
+    low, high = number(float(known.min()), 2), number(float(known.max()), 2)
+    return low if low == high else f"{low} to {high}"
+
+
+def _splits(results: Results, album: Album) -> Iterator[Block]:
+    yield Heading("Training, validation and test")
+    splits = results.splits
+    if splits is None or splits.empty:
+        yield Note("No labelled tiles were split: there are no splits in this run.", "missing")
+        return
+    given = results.settings.splits
+    yield Prose(
+        f"Labelled tiles were split by blocks of {given.block:g} m, not one by one: a place is in "
+        f"one split only, and tiles nearer than {given.buffer:g} m to another split were left out."
+    )
+    table = splits.groupby(["scene", "split"]).size().unstack(fill_value=0)
+    order = ("train", "val", "test", "none")
+    rows = [
+        [str(scene), *(f"{int(counts.get(name, 0)):,}" for name in order)]
+        for scene, counts in table.iterrows()
+    ]
+    yield Table(
+        "Labelled tiles by split.",
+        ("scene", "train", "validation", "test", "left out (buffer)"),
+        rows,
+    )
+    scenes = _mapped(results, splits)
+    if scenes:
+        yield album.plot(
+            "splits",
+            split_map(scenes),
+            f"Maps of {counted(len(scenes), 'labelled scene')} with tiles coloured by split; "
+            "blocks of one colour touch each other only across a strip that is left out.",
+            "Where the splits lie. Each square is the middle of a tile; neighbouring tiles "
+            "overlap. North is up.",
+        )
+
+
+def _mapped(results: Results, splits: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return the tiles of labelled scenes of one image each, at most eight scenes."""
+    found = {}
+    wanted = ["tile_id", "image", "x_off", "y_off", "width", "height"]
+    for scene in sorted(splits["scene"].astype(str).unique()):
+        tiles = results.table("tiles", scene, "tiles.parquet", columns=wanted)
+        if tiles is not None and tiles["image"].nunique() == 1:
+            found[scene] = tiles.merge(splits[["tile_id", "split"]], on="tile_id")
+    return dict(list(found.items())[:8])
+
+
+def _labels(results: Results) -> Iterator[Block]:
+    yield Heading("Labels")
+    if not results.coco:
+        yield Note("No annotations were assembled: nothing is labelled in this run.", "missing")
+        return
+    counts = {split: _by_class(content) for split, content in results.coco.items()}
+    names = [
+        name for name in results.settings.labels.classes if any(name in c for c in counts.values())
+    ]
+    none = [name for name in results.settings.labels.classes if name not in names]
+    rows = [[name, *(f"{counts[split].get(name, 0):,}" for split in counts)] for name in names]
+    rows.append(["all", *(f"{sum(c.values()):,}" for c in counts.values())])
+    absent = f" No object of: {', '.join(none)}." if none else ""
+    yield Table(
+        "Labelled objects on tiles, by class and split. An object on two overlapping tiles is "
+        f"counted on both; boxes cut too much by a tile's edge are not counted.{absent}",
+        ("class", *counts),
+        rows,
+    )
+    dropped = _conversions(results)
+    if dropped:
+        yield Table(
+            "Labels as read from the files, kept, and left out, with the reason.",
+            ("scene", "read", "kept", "left out"),
+            dropped,
+            text_columns=frozenset({0, 3}),
+            folded=len(dropped) > _MOST_SCENES,
+        )
+
+
+def _by_class(coco: Mapping[str, Any]) -> dict[str, int]:
+    names = {entry["id"]: str(entry["name"]) for entry in coco["categories"]}
+    counts: dict[str, int] = {}
+    for entry in coco["annotations"]:
+        if not entry.get("ignore") and not entry.get("iscrowd"):
+            name = names[entry["category_id"]]
+            counts[name] = counts.get(name, 0) + 1
+    return counts
+
+
+def _conversions(results: Results) -> list[list[str]]:
+    rows = []
+    for path in sorted(results.root.glob("labels/*.json")):
+        content = results.json("labels", path.name) or {}
+        if "read" not in content:
+            continue
+        dropped = content.get("dropped") or {}
+        reasons = [f"{reason.replace('_', ' ')}: {count:,}" for reason, count in _flat(dropped)]
+        rows.append(
+            [
+                path.stem,
+                f"{content['read']:,}",
+                f"{content.get('kept', 0):,}",
+                "; ".join(reasons) or "none",
+            ]
+        )
+    return rows
+
+
+def _flat(dropped: Any) -> list[tuple[str, int]]:
+    if isinstance(dropped, Mapping):
+        return [
+            (str(reason), count if is_number(count) else len(count))
+            for reason, count in dropped.items()
+        ]
+    return [("for reasons given in its file", int(dropped))] if is_number(dropped) else []
+
+
+def _crime_table(results: Results) -> Iterator[Block]:
+    yield Heading("Crime table")
+    table = results.table(
+        "crime", "table.parquet", columns=["area_id", "region", "population", "reported"]
+    )
+    report = results.json("crime", "table.json")
+    if table is None:
+        yield Note("There is no table of crime rates in this run.", "missing")
+        return
+    unreported = int((~table["reported"].astype(bool)).sum())
+    tail = (
+        f" {counted(unreported, 'area')} did not report; their rate is unknown, not zero."
+        if unreported
+        else " All of them reported."
+    )
+    yield Prose(
+        f"{counted(len(table), 'area')} in {counted(table['region'].nunique(), 'region')}.{tail}"
+    )
+    rows = list(remarks(report or {}))
+    if rows:
+        yield Table(
+            "Rows of the crime table that were repaired, flagged or left out.",
+            ("what", "where", "detail"),
+            rows,
+            text_columns=frozenset({0, 1, 2}),
+        )
+
+
+def remarks(report: Mapping[str, Any]) -> Iterator[list[str]]:
+    """Yield the rows of `crime/table.json`: what was done, to which area or row, and why."""
+    for what, entries in report.items():
+        if what == "about" or not isinstance(entries, list):
+            continue
+        for entry in entries:
+            if isinstance(entry, Mapping):
+                where = next(
+                    (
+                        str(entry[key])
+                        for key in ("area_id", "where", "area", "row")
+                        if key in entry
+                    ),
+                    NONE,
+                )
+                detail = [
+                    f"{value}" if key in ("reason", "why", "what", "note") else f"{key} {value}"
+                    for key, value in entry.items()
+                    if key not in ("area_id", "where", "area", "row") and value is not None
+                ]
+                yield [what.replace("_", " "), where, "; ".join(detail)]
+            else:
+                yield [what.replace("_", " "), NONE, str(entry)]

@@ -1,0 +1,320 @@
+"""The detection section: arms, starts, classes, label efficiency, errors, example tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from urbanssl.report import detect_figures as draw
+from urbanssl.report.blocks import Block, Figure, FigureRow, Heading, Note, Prose, Section, Table
+from urbanssl.report.comparison import differences, summarise
+from urbanssl.report.drawing import Album
+from urbanssl.report.gather import Results, Run, fractions_of
+from urbanssl.report.pictures import examples, side_by_side, spread
+from urbanssl.report.wording import counted, listed, number, signed, with_interval
+
+#: Boxes below this score are left out of the example pictures.
+SHOWN_FROM = 0.3
+
+
+def detect_section(results: Results, album: Album) -> Section:
+    """Return how well each arm finds objects, and what its start is worth."""
+    return Section("detection", "Detection", list(_blocks(results, album)))
+
+
+def _blocks(results: Results, album: Album) -> Iterator[Block]:
+    if not results.runs:
+        yield Note("No detector was trained in this run.", "missing")
+        return
+    unscored = [run.name for run in results.runs if not run.stats()]
+    if unscored:
+        yield Note(f"Trained but not scored: {listed(unscored)}.", "missing")
+    if not results.scored:
+        return
+    yield from _arms(results, album)
+    yield from _starts(results, album)
+    yield from _efficiency(results, album)
+    shown = _shown_runs(results)
+    yield from _classes(shown)
+    yield from _curves(results, shown, album)
+    yield from _errors(shown, album)
+    yield from _examples(results, album)
+
+
+def _shown_runs(results: Results) -> dict[str, Run]:
+    """Return one run an arm: all labels, first seed."""
+    most = max(run.fraction for run in results.scored)
+    shown: dict[str, Run] = {}
+    for run in results.scored:
+        if run.fraction == most:
+            shown.setdefault(run.arm, run)
+    return shown
+
+
+def _arms(results: Results, album: Album) -> Iterator[Block]:
+    budget = results.settings.detect
+    yield Prose(
+        f"Every arm was trained for {counted(budget.steps, 'step')} of "
+        f"{counted(budget.batch_size, 'tile')} and scored with the COCO protocol: AP is average "
+        "precision over ten thresholds of overlap and all classes, AP50 at an overlap (IoU) of "
+        "one half. Intervals come from resampling spatial blocks of the test area"
+        + (" and from the spread over seeds." if len(budget.seeds) > 1 else ".")
+    )
+    ap = summarise(results.scored, "AP")
+    other = {
+        (on, name): {(s.arm, s.fraction): s for s in summarise(results.scored, name, on)}
+        for on, name in (
+            ("tiles", "AP50"), ("tiles", "AP75"), ("tiles", "AR100"),
+            ("scenes", "AP"), ("scenes", "AP50"),
+        )
+    }  # fmt: skip
+    rows = []
+    for summary in ap:
+        arm = results.arm(summary.arm)
+        cells = [
+            summary.arm,
+            arm.init if arm else "",
+            f"{summary.fraction:g} %",
+            f"{summary.seeds}",
+        ]
+        cells.append(with_interval(summary.value, summary.interval))
+        for found in other.values():
+            entry = found.get((summary.arm, summary.fraction))
+            cells.append(with_interval(entry.value, entry.interval) if entry else "–")
+        rows.append(cells)
+    header = ("arm", "start", "labels", "seeds", "AP", "AP50", "AP75", "AR100")
+    yield Table(
+        "Scores by arm on the test split, on tiles and on whole scenes after merging, with 95 % "
+        "intervals.",
+        (*header, "scenes AP", "scenes AP50"),
+        rows,
+        text_columns=frozenset({0, 1}),
+    )
+    most = max(run.fraction for run in results.scored)
+    for statistic, name in (("AP50", "AP50 on test tiles"),):
+        summaries = [s for s in summarise(results.scored, statistic) if s.fraction == most]
+        yield album.plot(
+            "arms",
+            draw.arms(summaries, name),
+            f"{name} by arm: "
+            + "; ".join(f"{s.arm} {number(s.value, 2)}" for s in summaries)
+            + ".",
+            "AP50 by arm with 95 % intervals, all at the same budget.",
+        )
+
+
+def _starts(results: Results, album: Album) -> Iterator[Block]:
+    yield Heading("Is the self-supervised start worth it?")
+    found = {statistic: differences(results, statistic) for statistic in ("AP", "AP50")}
+    if not found["AP"]:
+        yield Note(
+            "No arm with a self-supervised start was scored together with the same network from "
+            "random weights, so this run cannot tell.",
+            "missing",
+        )
+        return
+    yield Table(
+        "Each self-supervised start minus the same network from random weights, same labels and "
+        "budget. The interval treats both arms' errors as independent; they share test tiles, so "
+        "it is on the wide side.",
+        ("arm", "against", "labels", "seeds", "AP difference", "AP50 difference", "finding"),
+        [
+            [
+                d.arm,
+                d.baseline,
+                f"{d.fraction:g} %",
+                f"{d.seeds}",
+                signed(d.value, d.interval),
+                signed(e.value, e.interval),
+                {"better": "start helps", "worse": "start hurts", "open": "cannot be told"}[
+                    d.finding
+                ],
+            ]
+            for d, e in zip(found["AP"], found["AP50"], strict=True)
+        ],
+        text_columns=frozenset({0, 1, 6}),
+    )
+    yield album.plot(
+        "starts",
+        draw.against_random(found["AP"], "AP difference (right: the start helps)"),
+        "Differences in AP: "
+        + "; ".join(
+            f"{d.arm} minus {d.baseline} {signed(d.value, d.interval)}" for d in found["AP"]
+        )
+        + ".",
+        "Difference in AP with 95 % interval. Left of the dashed line the start did harm; an "
+        "interval across the line leaves it open.",
+    )
+
+
+def _efficiency(results: Results, album: Album) -> Iterator[Block]:
+    fractions = fractions_of(results.scored)
+    if len(fractions) < 2:
+        return
+    yield Heading("Few labels")
+    yield album.plot(
+        "label-efficiency",
+        draw.label_efficiency(summarise(results.scored, "AP"), "AP on test tiles"),
+        "AP against the share of labelled tiles used, one line an arm; the numbers are in the "
+        "table of scores.",
+        f"AP with {listed([f'{f:g} %' for f in fractions])} of the training labels; bars are 95 % "
+        "intervals.",
+    )
+
+
+def _classes(shown: Mapping[str, Run]) -> Iterator[Block]:
+    yield Heading("By class")
+    per_class = {
+        arm: ((run.score or {}).get("tiles") or {}).get("per_class") or {}
+        for arm, run in shown.items()
+    }
+    names = list(dict.fromkeys(name for found in per_class.values() for name in found))
+    if not names:
+        yield Note("The score files carry no scores by class.", "missing")
+        return
+    first = next(iter(per_class.values()))
+    rows = []
+    for name in names:
+        instances = first.get(name, {}).get("instances")
+        pairs = [found.get(name, {}) for found in per_class.values()]
+        scores = [f"{_defined(p.get('AP50'))} / {_defined(p.get('AP'))}" for p in pairs]
+        rows.append([name, number(instances, 0), *scores])
+    yield Table(
+        "AP50 / AP by class on the test tiles. Classes with few objects have unsteady scores; "
+        "a dash means that the test split holds none.",
+        ("class", "objects", *per_class),
+        rows,
+    )
+
+
+def _defined(value: Any) -> str:
+    """Return a score; COCO writes -1 where a class has no labelled object."""
+    return number(None if value == -1 else value, 2)
+
+
+def _curves(results: Results, shown: Mapping[str, Run], album: Album) -> Iterator[Block]:
+    curves = {
+        arm: curve
+        for arm, run in shown.items()
+        if (curve := mean_curve(results.table("score", f"{run.name}.curves.parquet"))) is not None
+    }
+    figures: list[Figure] = []
+    if curves:
+        figures.append(
+            album.plot(
+                "precision-recall",
+                draw.precision_recall(curves),
+                "Precision against recall at IoU 0.5 for " + listed(list(curves)) + ".",
+                "Precision and recall at IoU 0.5, mean over the classes. Recall: share of the "
+                "objects found. Precision: share of the boxes that are right.",
+            )
+        )
+    losses = {arm: _errors_of(run) for arm, run in shown.items() if _errors_of(run)}
+    if losses:
+        figures.append(
+            album.plot(
+                "errors",
+                draw.error_breakdown(losses, "errors (see the caption)"),
+                "Kinds of errors by arm: "
+                + "; ".join(
+                    f"{arm}: " + ", ".join(f"{kind} {number(v, 2)}" for kind, v in kinds.items())
+                    for arm, kinds in losses.items()
+                )
+                + ".",
+                "What goes wrong, by arm: wrong class, box in the wrong place, found twice, "
+                "nothing there (background), missed.",
+            )
+        )
+    if figures:
+        yield FigureRow(figures)
+    else:
+        yield Note("No precision-recall curves and no error breakdown were written.", "missing")
+
+
+def mean_curve(table: pd.DataFrame | None) -> pd.DataFrame | None:
+    """Return precision at IoU 0.5 by recall, averaged over the classes.
+
+    Args:
+        table: PR curves of a run; columns `recall`, `precision`, and where there are several,
+            `class_name`, `iou` and `on` (tiles or scenes).
+    """
+    if table is None or not {"recall", "precision"} <= set(table.columns):
+        return None
+    rows = table
+    if "iou" in rows:
+        rows = rows[np.isclose(rows["iou"].astype(float), 0.5)]
+    if "on" in rows:
+        rows = rows[rows["on"] == "tiles"]
+    rows = rows[rows["precision"] >= 0]
+    if rows.empty:
+        return None
+    return rows.groupby("recall", as_index=False)["precision"].mean().sort_values("recall")
+
+
+def _errors_of(run: Run) -> dict[str, float]:
+    errors = (run.score or {}).get("errors") or {}
+    if isinstance(errors.get("tiles"), Mapping):
+        errors = errors["tiles"]
+    return {
+        str(kind).replace("_", " "): float(value)
+        for kind, value in errors.items()
+        if isinstance(value, int | float)
+    }
+
+
+def _errors(shown: Mapping[str, Run], album: Album) -> Iterator[Block]:
+    found = {arm: read for arm, run in shown.items() if (read := confusion_of(run)) is not None}
+    if not found:
+        yield Note("The score files carry no confusion matrix.", "missing")
+        return
+    best = max(found, key=lambda arm: shown[arm].stats().get("AP50") or 0)
+    names, counts = found[best]
+    wrong = int(counts.sum() - np.trace(counts))
+    yield album.plot(
+        "confusion",
+        draw.confusion(names, counts),
+        f"Confusion matrix of {best}: {int(np.trace(counts))} objects with the right class, "
+        f"{wrong} entries off the diagonal.",
+        f"What {best} took for what, on the test tiles. Rows: labelled class; columns: predicted "
+        "class; background: nothing there, or missed.",
+    )
+
+
+def confusion_of(run: Run) -> tuple[list[str], np.ndarray] | None:
+    """Return names and counts of a confusion matrix, without classes that never occur."""
+    stored: Any = (run.score or {}).get("confusion") or {}
+    if isinstance(stored.get("tiles"), Mapping):
+        stored = stored["tiles"]
+    counts = np.asarray(stored.get("counts") or stored.get("matrix") or [], dtype=float)
+    names = [str(name) for name in stored.get("names") or stored.get("classes") or []]
+    if counts.ndim != 2 or not counts.size:
+        return None
+    if len(names) == len(counts) - 1:
+        names.append("background")
+    used = (counts.sum(axis=0) + counts.sum(axis=1)) > 0
+    return [name for name, keep in zip(names, used, strict=True) if keep], counts[used][:, used]
+
+
+def _examples(results: Results, album: Album) -> Iterator[Block]:
+    yield Heading("Example tiles")
+    most = max(run.fraction for run in results.scored)
+    candidates = [run for run in results.scored if run.fraction == most]
+    best = max(candidates, key=lambda run: run.stats().get("AP50") or 0)
+    found = examples(results, best.name, SHOWN_FROM)
+    if not found:
+        yield Note("There are no test tiles with labels and predictions to show.", "missing")
+        return
+    shown = spread(found, 6)
+    hits, all_labels = sum(int(e.found.sum()) for e in shown), sum(len(e.truth) for e in shown)
+    yield album.picture(
+        "examples",
+        side_by_side(shown),
+        f"{counted(len(shown), 'test tile')} with labels and predictions side by side; "
+        f"{hits} of {all_labels} labelled objects are found.",
+        f"Test tiles from the best to the worst, labels beside the predictions of {best.arm} with "
+        f"a score of at least {SHOWN_FROM:g}. Blue, solid: found, or right. Orange, dashed: "
+        "missed (left) or false (right).",
+    )

@@ -1,0 +1,144 @@
+"""The pretraining section: how each network learned without labels, and probes of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from urbanssl.report.blocks import Block, Figure, FigureRow, Note, Prose, Section, Table
+from urbanssl.report.crime_figures import curve
+from urbanssl.report.drawing import Album
+from urbanssl.report.gather import Results
+from urbanssl.report.wording import NONE, counted, duration, is_number, number
+
+_STAGES = {
+    "swav": (
+        "SwAV",
+        "SwAV learns by predicting, from one view of a tile, the cluster of another view.",
+    ),
+    "mae": ("MAE", "MAE learns by painting in the three quarters of a tile that are hidden."),
+    "detreg": (
+        "DETReg",
+        "DETReg learns by finding the boxes that Selective Search proposes and naming what SwAV "
+        "sees in them.",
+    ),
+}
+
+
+def pretrain_section(results: Results, album: Album) -> Section:
+    """Return curves, probes and timing of the self-supervised stages."""
+    logs = {stage: results.json("pretrain", stage, "log.json") for stage in _STAGES}
+    return Section("pretraining", "Pretraining", list(_blocks(results, logs, album)))
+
+
+def _blocks(
+    results: Results, logs: Mapping[str, dict[str, Any] | None], album: Album
+) -> Iterator[Block]:
+    there = {stage: log for stage, log in logs.items() if log is not None}
+    for stage in (stage for stage in _STAGES if stage not in there):
+        yield Note(f"{_STAGES[stage][0]} was not pretrained in this run.", "missing")
+    if not there:
+        return
+    yield Prose(" ".join(_STAGES[stage][1] for stage in there) + " None of them saw a label.")
+    yield Prose(seen_words(results))
+    figures = [
+        figure for stage, log in there.items() if (figure := _curve(stage, log, album)) is not None
+    ]
+    if figures:
+        yield FigureRow(figures)
+    yield Table(
+        "Effort of each stage.",
+        ("stage", "steps", "images a second", "time", "last loss"),
+        [_effort(stage, log) for stage, log in there.items()],
+    )
+    rows = [row for stage, log in there.items() for row in probe_rows(stage, log)]
+    if rows:
+        yield Table(
+            "Probes of the frozen features, taken before and after training where both are known.",
+            ("stage", "probe", "value"),
+            rows,
+            text_columns=frozenset({0, 1}),
+        )
+
+
+def seen_words(results: Results) -> str:
+    """Return the sentence that declares which tiles pretraining saw."""
+    given = results.settings.pretrain
+    if given.strict:
+        return (
+            "Pretraining saw no tile of the study area and none of the validation and test splits "
+            "(strict)."
+        )
+    return (
+        f"Pretraining saw the tiles of scenes used as {', '.join(given.roles)}, without their "
+        "labels. Where these include test tiles or the study area, results may flatter the "
+        "self-supervised arms a little; pretrain.strict leaves those tiles out."
+    )
+
+
+def series(log: Mapping[str, Any], name: str = "loss") -> tuple[list[float], list[float]]:
+    """Return steps and values of one quantity of a training log."""
+    entries = [e for e in log.get("curve") or [] if is_number(e.get(name))]
+    return [float(e["step"]) for e in entries], [float(e[name]) for e in entries]
+
+
+def _curve(stage: str, log: Mapping[str, Any], album: Album) -> Figure | None:
+    steps, values = series(log)
+    if len(steps) < 2:
+        return None
+    name = _STAGES[stage][0]
+    chance = _chance(stage, log)
+    reference = None if chance is None else (chance, "nothing learned (ln K)")
+    first, last = values[0], values[-1]
+    return album.plot(
+        f"pretrain-{stage}",
+        curve({"loss": (steps, values)}, f"{name} loss", reference),
+        f"{name} loss over {steps[-1]:.0f} steps, from {first:.3g} to {last:.3g}.",
+        f"{name}: loss over training."
+        + ("" if chance is None else " A run that stays at the dashed line has learned nothing."),
+    )
+
+
+def _chance(stage: str, log: Mapping[str, Any]) -> float | None:
+    """Return ln K for SwAV, the loss of K prototypes told apart by nothing."""
+    prototypes = log.get("prototypes")
+    return (
+        math.log(prototypes) if stage == "swav" and is_number(prototypes) and prototypes else None
+    )
+
+
+def _effort(stage: str, log: Mapping[str, Any]) -> list[str]:
+    steps, values = series(log)
+    total = log.get("steps") or (steps[-1] if steps else None)
+    return [
+        _STAGES[stage][0],
+        f"{total:,.0f}" if is_number(total) else NONE,
+        number(log.get("images_per_second"), 1),
+        duration(log.get("seconds")),
+        number(values[-1]) if values else NONE,
+    ]
+
+
+def probe_rows(stage: str, log: Mapping[str, Any]) -> list[list[str]]:
+    """Return the probes of a log as rows: stage, name of the probe, value."""
+    rows: list[list[str]] = []
+    for key in ("probe", "probes"):
+        _unfold(_STAGES[stage][0], (), log.get(key), rows)
+    return rows
+
+
+def _unfold(stage: str, path: Sequence[str], value: Any, rows: list[list[str]]) -> None:
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            _unfold(stage, (*path, str(name).replace("_", " ")), inner, rows)
+    elif is_number(value):
+        text = f"{value:,}" if isinstance(value, int) else number(value)
+        rows.append([stage, ", ".join(path) or "probe", text])
+    elif isinstance(value, str):
+        rows.append([stage, ", ".join(path) or "probe", value])
+    elif isinstance(value, list) and value and isinstance(value[-1], Mapping):
+        last = value[-1]
+        steps = counted(int(last["step"]), "step") if is_number(last.get("step")) else ""
+        inner = {name: entry for name, entry in last.items() if name != "step"}
+        _unfold(stage, (*path, f"after {steps}") if steps else path, inner, rows)
