@@ -1,0 +1,48 @@
+# urbanssl from the command line; `make help` lists what there is.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all lint clean lock rulegraph
+
+BIN := .venv/bin
+READY := .venv/.ready
+SMK := Snakefile $(wildcard workflow/rules/*.smk)
+
+help:  ## list the targets
+	@echo "urbanssl: from raw GeoTIFFs to a report"
+	@echo
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1|/' \
+		| while IFS='|' read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
+
+setup: $(READY)  ## create .venv from the lock (once, about 4 minutes)
+
+$(READY): envs/requirements.lock pyproject.toml envs/setup.sh
+	@envs/setup.sh
+
+demo: $(READY)  ## run everything on the embedded city (about 12 minutes on 2 cores)
+	@$(BIN)/python -m urbanssl.demo
+
+test: $(READY)  ## run the tests, but for the slow ones
+	$(BIN)/pytest -n 2 -m "not slow" --ignore tests/golden
+	$(BIN)/pytest tests/golden -m "not slow"
+
+test-all: $(READY)  ## run every test, the slow ones too
+	$(BIN)/pytest -n 2 --ignore tests/golden
+	$(BIN)/pytest tests/golden
+
+lint: $(READY)  ## check format, style, types and the workflow
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check $(SMK)
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint
+
+lock:  ## pin anew everything that pyproject.toml asks for
+	@envs/lock.sh
+
+rulegraph: $(READY)  ## draw docs/images/rulegraph.svg anew (needs graphviz)
+	$(BIN)/snakemake --rulegraph | $(BIN)/python -m urbanssl.report.rulegraph
+
+clean:  ## remove what runs and tests leave behind; .venv and results stay
+	rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis build logs slurm_logs
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
