@@ -1,1 +1,1 @@
-"""TODO-doc."""
+"""One training entry for all five networks on the mmengine Runner: data, hooks, resume, export."""

@@ -1,0 +1,225 @@
+"""What one training is told: read from and written to JSON, so that any launcher can start it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from pydantic import ValidationError
+
+from urbanssl.artifacts import file_sha256, read_json, settings_hash, write_json
+from urbanssl.errors import Problem, TrainingError
+from urbanssl.settings import Budget, Init
+from urbanssl.stage import optional_path, paths, work_folder
+
+Stage = Literal["swav", "mae", "detreg", "detector"]
+_PATHS = (
+    "recipe",
+    "splits",
+    "coco_train",
+    "coco_val",
+    "weights",
+    "embedder",
+    "work",
+    "output_weights",
+    "output_log",
+)
+_PATH_LISTS = ("arrays", "tables", "proposals")
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """One training.
+
+    Attributes:
+        stage: which of the four kinds of training.
+        recipe: mmengine config of the network.
+        arrays: tile arrays, `(N, S, S, 3)` uint8 each.
+        tables: tile tables in the order of `arrays`.
+        work: folder of the checkpoints.
+        output_weights: safetensors file to write.
+        output_log: JSON file to write, with the curve.
+        settings: steps, batch size, learning rate, GPUs, precision, checkpoint interval.
+        proposals: proposal tables in the order of `arrays` (DETReg).
+        splits: the table of splits, with `strict`.
+        strict: leave out every tile of the val and test splits and of their buffers.
+        coco_train: annotations to learn from (detectors).
+        coco_val: annotations to validate on (detectors).
+        classes: names of the classes, in the order of their numbers (detectors).
+        fraction: share of the training tiles that is used (detectors).
+        init: where the initial weights come from.
+        weights: the initial weights, None for random ones.
+        embedder: SwAV weights that make DETReg's target embeddings.
+        seed: seed of the order of tiles and of every random number.
+        threads: processor cores.
+        about: provenance for the outputs.
+    """
+
+    stage: Stage
+    recipe: Path
+    arrays: tuple[Path, ...]
+    tables: tuple[Path, ...]
+    work: Path
+    output_weights: Path
+    output_log: Path
+    settings: Budget
+    proposals: tuple[Path, ...] = ()
+    splits: Path | None = None
+    strict: bool = False
+    coco_train: Path | None = None
+    coco_val: Path | None = None
+    classes: tuple[str, ...] = ()
+    fraction: float = 1.0
+    init: Init = "random"
+    weights: Path | None = None
+    embedder: Path | None = None
+    seed: int = 0
+    threads: int = 1
+    about: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        problems = list(_problems(self))
+        if problems:
+            raise TrainingError.listing(problems, f"the {self.stage} training cannot start")
+
+    def write(self, path: Path) -> None:
+        """Write the job as JSON."""
+        content = asdict(self)
+        content["settings"] = self.settings.model_dump(mode="json")
+        write_json(path, content)
+
+    @classmethod
+    def read(cls, path: Path) -> TrainJob:
+        """Read a job written by `write`.
+
+        Raises:
+            TrainingError: a key is unknown or missing, or a value cannot be used.
+        """
+        content = read_json(path)
+        known = set(cls.__dataclass_fields__)
+        if strange := sorted(set(content) - known):
+            raise TrainingError.at(path, f"unknown keys {strange}", f"allowed: {sorted(known)}")
+        for name in _PATHS:
+            if content.get(name) is not None:
+                content[name] = Path(content[name])
+        for name in _PATH_LISTS:
+            content[name] = tuple(Path(entry) for entry in content.get(name, ()))
+        content["classes"] = tuple(content.get("classes", ()))
+        try:
+            content["settings"] = _budget(content.get("settings", {}))
+            return cls(**content)
+        except (TypeError, ValidationError) as error:
+            raise TrainingError.at(
+                path, str(error), "see TrainJob in urbanssl.engine.job"
+            ) from None
+
+    def fingerprint(self) -> str:
+        """Return the hash of all that shapes the result: a checkpoint of another is not resumed.
+
+        Paths, threads and GPUs do not count; the contents of recipe and weights do.
+        """
+        settings = self.settings.model_dump(
+            mode="json", exclude={"gpus", "threads", "checkpoint_every"}
+        )
+        contents = [
+            file_sha256(path)
+            for path in (self.recipe, self.weights, self.embedder, self.coco_train, self.splits)
+            if path is not None
+        ]
+        tiles = [[path.parent.name, path.stat().st_size] for path in self.arrays]
+        plain = [self.stage, self.strict, self.classes, self.fraction, self.init, self.seed]
+        return settings_hash([plain, settings, contents, tiles])
+
+
+def _problems(job: TrainJob) -> list[Problem]:
+    """Return everything about a job that cannot work, without opening its files."""
+    found = []
+
+    def note(key: str, what: str, remedy: str) -> None:
+        found.append(Problem(f"job key `{key}`", what, remedy))
+
+    if job.stage not in get_args(Stage):
+        note("stage", f"unknown stage {job.stage!r}", f"allowed: {', '.join(get_args(Stage))}")
+    if not job.arrays:
+        note("arrays", "no tile arrays", "give scenes whose roles serve this stage")
+    if len(job.arrays) != len(job.tables):
+        note("tables", f"{len(job.tables)} for {len(job.arrays)} arrays", "give one table an array")
+    if job.stage == "detreg":
+        if len(job.proposals) != len(job.arrays):
+            note(
+                "proposals",
+                f"{len(job.proposals)} tables for {len(job.arrays)} arrays",
+                "run propose_boxes on every scene",
+            )
+        if job.embedder is None:
+            note("embedder", "missing", "name SwAV weights: they make the target embeddings")
+    if job.stage == "detector":
+        if job.coco_train is None:
+            note("coco_train", "missing", "name the annotations written by assemble_coco")
+        if not job.classes:
+            note("classes", "empty", "name the classes to detect")
+    if not 0 < job.fraction <= 1:
+        note("fraction", f"{job.fraction:g}", "take a share above 0, at most 1")
+    if (job.init == "random") != (job.weights is None):
+        note(
+            "weights",
+            f"{job.weights} with `init: {job.init}`",
+            "give a weights file, except with `init: random`",
+        )
+    for key in ("recipe", "weights", "embedder", "coco_train", "splits"):
+        path = getattr(job, key)
+        if path is not None and not path.is_file():
+            note(key, f"no file {path}", "check the path")
+    return found
+
+
+def _budget(settings: dict[str, Any]) -> Budget:
+    """Return the budget among the settings of a stage, which may have keys of its own."""
+    return Budget(**{key: settings[key] for key in Budget.model_fields if key in settings})
+
+
+def job_of_rule(rule: Any, stage: Stage, root: Path, about: dict[str, Any]) -> TrainJob:
+    """Build the job of a Snakemake rule.
+
+    Args:
+        rule: the `snakemake` object of a script.
+        stage: which of the four kinds of training.
+        root: the run's results folder; checkpoints go below its `work`.
+        about: provenance for the outputs.
+    """
+    given, parameters = rule.input, rule.params
+
+    def optional(name: str) -> Path | None:
+        return optional_path(given.get(name, []))
+
+    embedder = optional("embedder")
+    weights = embedder if stage == "detreg" else optional("weights")
+    tables = paths(given.tables)
+    labels = [optional("coco_train")]
+    digests = [file_sha256(path) for path in [*tables, weights, *labels] if path is not None]
+    init: Init = "swav" if stage == "detreg" else parameters.get("init", "random")
+    job = TrainJob(
+        stage=stage,
+        recipe=Path(given.recipe),
+        arrays=tuple(paths(given.arrays)),
+        tables=tuple(tables),
+        proposals=tuple(paths(given.get("proposals", []))),
+        splits=optional("splits"),
+        strict=bool(parameters.get("strict", False)),
+        coco_train=optional("coco_train"),
+        coco_val=optional("coco_val"),
+        classes=tuple(parameters.get("classes", ())),
+        fraction=float(parameters.get("fraction", 1.0)),
+        init=init,
+        weights=weights,
+        embedder=embedder,
+        settings=_budget(dict(parameters.settings)),
+        seed=int(parameters.seed),
+        threads=int(rule.threads),
+        work=root / "work" / stage,
+        output_weights=Path(rule.output.weights),
+        output_log=Path(rule.output.log),
+        about=about,
+    )
+    return replace(job, work=work_folder(root, stage, dict(parameters.items()), digests))

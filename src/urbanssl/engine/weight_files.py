@@ -1,0 +1,148 @@
+"""Weights files of many origins: read as one flat state dict, their kind found by their keys."""
+
+from __future__ import annotations
+
+import argparse
+import pickle
+import re
+import zipfile
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+
+from urbanssl.artifacts import written_whole
+from urbanssl.errors import WeightsError
+
+Kind = Literal["swav", "mae", "vit", "resnet", "detector", "other"]
+_CONTAINERS = ("state_dict", "model", "module", "model_state_dict", "teacher", "net")
+_WRAPPERS = ("module.", "_orig_mod.", "_module.")
+
+#: mmpretrain's names of a vision transformer, as MAE's and timm's.
+_MMPRETRAIN = (
+    (r"^(?:backbone\.)?layers\.(\d+)\.ln(\d)\.", r"blocks.\1.norm\2."),
+    (r"^(?:backbone\.)?layers\.(\d+)\.ffn\.layers\.0\.0\.", r"blocks.\1.mlp.fc1."),
+    (r"^(?:backbone\.)?layers\.(\d+)\.ffn\.layers\.1\.", r"blocks.\1.mlp.fc2."),
+    (r"^(?:backbone\.)?layers\.(\d+)\.attn\.", r"blocks.\1.attn."),
+    (r"^(?:backbone\.)?patch_embed\.projection\.", r"patch_embed.proj."),
+    (r"^(?:backbone\.)?ln1\.", r"norm."),
+    (r"^backbone\.", r""),
+)
+
+
+def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], Kind]:
+    """Read the tensors of a weights file, whatever wrote it, and say what kind of network it is.
+
+    Understood: safetensors; torch files of SwAV (`.pth.tar`, `module.` in front), MAE (`model`),
+    torchvision, timm, mmengine and mmpretrain. Only plain data is read: a file cannot run code.
+
+    Args:
+        path: the file.
+
+    Returns:
+        name -> tensor with containers and wrappers' prefixes removed, and the kind.
+
+    Raises:
+        WeightsError: the file cannot be read or holds no tensors.
+    """
+    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+    state = _unwrap(content)
+    if not state:
+        raise WeightsError.at(path, "holds no tensors", "give a file of weights (a state dict)")
+    for prefix in _WRAPPERS:
+        while all(name.startswith(prefix) for name in state):
+            state = {name[len(prefix) :]: value for name, value in state.items()}
+    if any(re.match(r"(backbone\.)?layers\.\d+\.ln1\.", name) for name in state):
+        state = {_from_mmpretrain(name): value for name, value in state.items()}
+    return state, kind_of(state)
+
+
+def kind_of(names: Mapping[str, Any]) -> Kind:
+    """Return what kind of network the names of its tensors belong to."""
+    if "prototypes.weight" in names or any(name.startswith("projection_head.") for name in names):
+        return "swav"
+    if "mask_token" in names and "decoder_embed.weight" in names:
+        return "mae"
+    if "patch_embed.proj.weight" in names:
+        return "vit"
+    if "conv1.weight" in names and "layer1.0.conv1.weight" in names:
+        return "resnet"
+    if any(name.startswith(("bbox_head.", "roi_head.")) for name in names):
+        return "detector"
+    return "other"
+
+
+def write_weights(path: Path, state: Mapping[str, torch.Tensor], about: Mapping[str, str]) -> None:
+    """Write tensors as safetensors, whole, with text metadata.
+
+    Args:
+        path: `.safetensors` file.
+        state: name -> tensor; tensors that share memory are written each on their own.
+        about: text -> text, stored in the header.
+    """
+    plain = {name: value.detach().cpu().contiguous().clone() for name, value in state.items()}
+    with written_whole(path) as temporary:
+        save_file(plain, temporary, metadata=dict(about))
+
+
+def weights_about(path: Path) -> dict[str, str]:
+    """Return the text metadata that `write_weights` stored."""
+    with safe_open(str(path), framework="pt") as stored:
+        return dict(stored.metadata() or {})
+
+
+def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError.at(path, str(error), "the file is damaged: make it again") from error
+
+
+def _read_torch(path: Path) -> Any:
+    # MAE's files carry their command line, mmengine's their logs; nothing else may be built.
+    from mmengine.logging.history_buffer import HistoryBuffer
+
+    allowed = [
+        argparse.Namespace,
+        HistoryBuffer,
+        np.ndarray,
+        np.dtype,
+        np.dtypes.Float64DType,
+        np.dtypes.Int64DType,
+        np._core.multiarray.scalar,  # type: ignore[attr-defined]
+        np._core.multiarray._reconstruct,  # type: ignore[attr-defined]
+        OrderedDict,
+    ]
+    try:
+        with torch.serialization.safe_globals(allowed):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, zipfile.BadZipFile) as error:
+        raise WeightsError.at(
+            path,
+            f"cannot be read as plain tensors: {str(error).splitlines()[0]}",
+            "save the state dict alone, best as safetensors",
+        ) from error
+
+
+def _unwrap(content: Any) -> dict[str, torch.Tensor]:
+    """Return the tensors of a file, out of the dict of a checkpoint if it is one."""
+    if not isinstance(content, Mapping):
+        return {}
+    for key in _CONTAINERS:
+        inner = content.get(key)
+        if isinstance(inner, Mapping) and any(isinstance(v, torch.Tensor) for v in inner.values()):
+            return _unwrap(inner)
+    return {str(k): v for k, v in content.items() if isinstance(v, torch.Tensor)}
+
+
+def _from_mmpretrain(name: str) -> str:
+    for pattern, replacement in _MMPRETRAIN:
+        renamed = re.sub(pattern, replacement, name)
+        if renamed != name:
+            return renamed
+    return name

@@ -1,0 +1,73 @@
+import numpy as np
+import pandas as pd
+
+from urbanssl.engine.data import Shards, TileBatches, kept_tiles, step_seed
+from urbanssl.engine.order import StepBatches, epoch_order, places
+
+
+def test_a_batch_holds_the_tiles_asked_for_whatever_their_shard(shards):
+    batch = Shards(shards).gather(np.array([11, 0, 7, 6]))
+    assert batch.shape == (4, 16, 16, 3)
+    assert batch[:, 0, 0, 0].tolist() == [14, 0, 10, 6]
+
+
+def test_kept_tiles_are_counted_over_all_shards(shards):
+    kept = Shards(shards, [np.array([2, 5]), np.array([4])])
+    assert len(kept) == 3
+    assert kept.gather(np.arange(3))[:, 0, 0, 0].tolist() == [2, 5, 14]
+
+
+def test_strict_leaves_out_all_labelled_tiles_but_those_of_the_train_split(shards, tmp_path):
+    rows = [
+        ("scene0/image/0_0", "train"),
+        ("scene0/image/1_0", "test"),
+        ("scene0/image/2_0", "none"),
+    ]
+    pd.DataFrame(rows, columns=["tile_id", "split"]).to_parquet(tmp_path / "splits.parquet")
+    tables = [path.with_suffix(".parquet") for path in shards]
+    keep = kept_tiles(tables, tmp_path / "splits.parquet", strict=True)
+    assert keep[0].tolist() == [0, 3, 4, 5, 6]
+    assert keep[1].tolist() == [0, 1, 2, 3, 4]
+    assert kept_tiles(tables, tmp_path / "splits.parquet", strict=False) is None
+
+
+def test_every_epoch_shows_every_tile_once_in_an_order_of_its_own():
+    seen = places(3, np.arange(24), 12)
+    assert sorted(seen[:12]) == sorted(seen[12:]) == list(range(12))
+    assert seen[:12].tolist() != seen[12:].tolist()
+    assert epoch_order(3, 1, 12).tolist() == seen[12:].tolist()
+
+
+def test_two_processes_share_the_batch_of_one():
+    def batches(rank, world):
+        return list(StepBatches(10, 4, 5, 0, rank, world))
+
+    shares = zip(batches(0, 2), batches(1, 2), strict=True)
+    assert [first + second for first, second in shares] == batches(0, 1)
+
+
+def test_batches_go_on_from_a_step(shards):
+    def loader():
+        tiles = Shards(shards)
+        return TileBatches(tiles, StepBatches(len(tiles), 4, 6, 0, 0, 1))
+
+    whole, resumed = list(loader()), loader()
+    resumed.resume_at(4)
+    rest = list(resumed)
+    assert [batch["step"] for batch in rest] == [4, 5]
+    assert [batch["draw"] for batch in rest] == [batch["draw"] for batch in whole[4:]]
+    assert (rest[0]["inputs"] == whole[4]["inputs"]).all()
+
+
+def test_reading_ahead_gives_the_same_batches(shards):
+    def read(ahead):
+        tiles = Shards(shards)
+        return list(TileBatches(tiles, StepBatches(len(tiles), 4, 6, 0, 0, 1), ahead))
+
+    pairs = zip(read(0), read(2), strict=True)
+    assert all((a["inputs"] == b["inputs"]).all() for a, b in pairs)
+
+
+def test_every_step_and_process_has_its_own_random_numbers():
+    seeds = {step_seed(s, n, r) for s in range(3) for n in range(50) for r in range(4)}
+    assert len(seeds) == 600
