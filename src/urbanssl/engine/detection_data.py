@@ -197,14 +197,14 @@ def proposal_items(
         TrainingError: no tile has a proposal.
     """
     items: list[dict[str, Any]] = []
-    for shard, (boxes, table, array) in enumerate(zip(proposals, tables, arrays, strict=True)):
-        found = pq.read_table(boxes).to_pandas().sort_values(["tile_id", "rank"], kind="stable")
-        by_tile = dict(found.groupby("tile_id", sort=False))
+    for shard, (proposed, table, array) in enumerate(zip(proposals, tables, arrays, strict=True)):
+        found = pq.read_table(proposed).to_pandas().sort_values(["tile_id", "rank"], kind="stable")
+        by_tile = found.groupby("tile_id", sort=False).indices
+        corners = found[["x1", "y1", "x2", "y2"]].to_numpy(dtype=float)
         names = pq.read_table(table, columns=["tile_id"])["tile_id"].to_pylist()
         size = int(np.load(array, mmap_mode="r").shape[1])
         for index in range(len(names)) if keep is None else keep[shard].tolist():
-            rows = by_tile.get(names[index])
-            corners = [] if rows is None else rows[["x1", "y1", "x2", "y2"]].to_numpy().tolist()
+            boxes_here = corners[by_tile.get(names[index], [])].tolist()
             items.append(
                 {
                     "img_id": len(items),
@@ -213,7 +213,7 @@ def proposal_items(
                     "width": size,
                     "tile": (str(array), index),
                     "instances": [
-                        {"bbox": box, "bbox_label": 0, "ignore_flag": 0} for box in corners
+                        {"bbox": box, "bbox_label": 0, "ignore_flag": 0} for box in boxes_here
                     ],
                 }
             )
