@@ -1,1 +1,1 @@
-"""TODO-doc."""
+"""The detectors as mmdet modules, and what is done with their boxes."""
