@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import dataclass
 
 from urbanssl.synthetic import objects, scenery
 from urbanssl.synthetic.latent import Choices, Tally, draw_theme
 from urbanssl.synthetic.look import Look, tinted
-from urbanssl.synthetic.lots import build_lot
+from urbanssl.synthetic.lots import BANK_LOTS, deal_lots
 from urbanssl.synthetic.pen import GROUND, MARK, ROAD, Pen
 from urbanssl.synthetic.scenery import Site
 from urbanssl.synthetic.streets import LANE, STREET
@@ -24,39 +25,49 @@ def water_rows(rng: random.Random, areas_per_side: int) -> frozenset[int]:
     return frozenset(row for row in range(start, areas_per_side, 3)) if wanted else frozenset()
 
 
-def build_area(
-    pen: Pen, rng: random.Random, look: Look, side: float, build: float, column: int, water: bool
-) -> Tally:
-    """Build one area of `side` metres around the pen and return the tally of its choices.
+@dataclass(frozen=True)
+class Plot:
+    """What is given where an area is built.
 
-    Args:
-        pen: at the area's centre.
-        rng: of this area alone.
-        look: of the region.
+    Attributes:
         side: of the area, metres.
         build: hidden state of the area.
-        column: column of the area, from 0; a bridge carries the street at its western edge.
+        column: of the area, from 0; a bridge carries the street at the western edge of the others.
         water: whether the river runs through.
+        theme: dealt to the area; None where it is drawn by the hidden state.
     """
-    theme = "waterfront" if water else draw_theme(rng, build)
-    site = Site(pen, Choices(rng, build, theme), look)
-    pen.box(GROUND, 0, 0, side + 1, side + 1, tinted(look.grass, -4, 110))
-    inner = side - 2 * STREET - 2
-    if water:
-        _waterfront(site, side, inner, column)
+
+    side: float
+    build: float
+    column: int
+    water: bool
+    theme: str | None
+
+
+def build_area(pen: Pen, rng: random.Random, look: Look, plot: Plot) -> Tally:
+    """Build one area around the pen (its centre) and return the tally of its choices."""
+    theme = plot.theme if plot.theme is not None else draw_theme(rng, plot.build)
+    if plot.water:
+        theme = "waterfront"
+    site = Site(pen, Choices(rng, plot.build, theme, plot.theme is not None), look)
+    pen.box(GROUND, 0, 0, plot.side + 1, plot.side + 1, tinted(look.grass, -4, 110))
+    inner = plot.side - 2 * STREET - 2
+    if plot.water:
+        _waterfront(site, plot.side, inner, plot.column)
     else:
         _grid_of_lots(site, inner, theme)
-    _kerbs(site, side)
+    _kerbs(site, plot.side)
     return site.choices.tally
 
 
 def _grid_of_lots(site: Site, inner: float, theme: str) -> None:
     across = max(1, round(inner / _LOT))
     size = inner / across
-    for row in range(across):
-        for column in range(across):
-            x, y = (column - (across - 1) / 2) * size, (row - (across - 1) / 2) * size
-            build_lot(site.at(x, y), size - 1.5, theme)
+    kinds = deal_lots(site.rng, theme, size - 1.5, across**2)
+    for number, kind in enumerate(kinds):
+        row, column = divmod(number, across)
+        x, y = (column - (across - 1) / 2) * size, (row - (across - 1) / 2) * size
+        kind(site.at(x, y), size - 1.5)
 
 
 def _kerbs(site: Site, side: float) -> None:
@@ -96,13 +107,14 @@ def _waterfront(site: Site, side: float, inner: float, column: int) -> None:
 
 
 def _marina(site: Site, width: float, bank: float, channel: float) -> None:
-    """The northern bank: a promenade, piers into the water with boats on both sides."""
+    """The northern bank: gardens, a promenade, piers into the water with boats on both sides."""
     rng, look = site.rng, site.look
-    scenery_width = width - 2
     site.pen.box(GROUND, 0, 0, width, bank, tinted(look.grass, 4, 105))
-    site.pen.box(ROAD, 0, bank / 2 - 3, width, 5.5, tinted(look.pavement, 4, 24))
-    if bank > 18:
-        scenery.grove(site.at(0, -2), scenery_width, bank - 12, 7.5)
+    lots = max(1, round(width / 34))
+    for place, kind in enumerate(rng.sample(BANK_LOTS, lots) if bank > 26 else ()):
+        x = (place - (lots - 1) / 2) * width / lots
+        kind(site.at(x, -2.5), width / lots - 1, bank - 6)
+    site.pen.box(ROAD, 0, bank / 2 - 2, width, 3.6, tinted(look.pavement, 4, 24))
     shore = site.at(0, bank / 2)
     foot = rng.random() < 0.6 and width > 80
     places = max(1, int(width / 24))

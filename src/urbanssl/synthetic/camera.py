@@ -12,41 +12,63 @@ from numba import njit
 
 from urbanssl.synthetic.look import Look
 
-#: Brightness left in full shadow, of 256: the sky lights shadows blue.
-_SHADOW_LEFT = np.array([88, 96, 118], dtype=np.int64)
+#: Brightness taken by full shadow, of 256, per band: the sky lights shadows blue.
+_TAKEN = (168, 160, 138)
+
+_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_2 = np.uint64(0x94D049BB133111EB)
+_STEP = np.uint64(0x9E3779B97F4A7C15)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _random_bits(state: np.uint64) -> np.uint64:
+    """Return 64 random bits of a counter: SplitMix64 (Steele, Lea and Flood, OOPSLA 2014)."""
+    mixed = (state ^ (state >> np.uint64(30))) * _MIX_1
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * _MIX_2
+    return mixed ^ (mixed >> np.uint64(31))
 
 
 @njit(cache=True, nogil=True)
 def _surface(
     canvas: np.ndarray,
     shade: np.ndarray,
-    grain: np.ndarray,
     patches: np.ndarray,
-    left: np.ndarray,
+    key: np.uint64,
     picture: np.ndarray,
 ) -> None:
     height, width = shade.shape
     for y in range(height):
+        state = key + np.uint64(y) * np.uint64(width) * _STEP
         for x in range(width):
-            rough = np.int64(canvas[y, x, 3])
-            texture = (np.int64(grain[y, x]) - 128) * 2 + (np.int64(patches[y, x]) - 128) * 3
-            shift = (texture * rough) >> 12
-            dark = np.int64(shade[y, x])
+            state += _STEP
+            bits = _random_bits(state)
+            grain = np.int32(bits & np.uint64(255)) - np.int32(128)
+            texture = grain * np.int32(2) + (np.int32(patches[y, x]) - np.int32(128)) * np.int32(3)
+            shift = (texture * np.int32(canvas[y, x, 3])) >> np.int32(12)
+            dark = np.int32(shade[y, x])
+            dark += dark >> np.int32(7)
             for band in range(3):
-                value = np.int64(canvas[y, x, band]) + shift
-                value = (value * (65280 - dark * (256 - left[band]))) // 65280
-                picture[y, x, band] = min(255, max(0, value))
+                value = np.int32(canvas[y, x, band]) + shift
+                value = (value * (np.int32(65536) - dark * np.int32(_TAKEN[band]))) >> np.int32(16)
+                picture[y, x, band] = min(np.int32(255), max(np.int32(0), value))
 
 
 @njit(cache=True, nogil=True)
-def _sensor(picture: np.ndarray, first: np.ndarray, second: np.ndarray, strength: int) -> None:
-    height, width, bands = picture.shape
+def _sensor(picture: np.ndarray, key: np.uint64, strength: int) -> None:
+    """Add noise of a triangular distribution: the sum of two random bytes a band."""
+    height, width, _ = picture.shape
+    level = np.int32(strength)
     for y in range(height):
+        state = key + np.uint64(y) * np.uint64(width) * _STEP
         for x in range(width):
-            for band in range(bands):
-                wave = np.int64(first[y, x, band]) + np.int64(second[y, x, band]) - 255
-                value = np.int64(picture[y, x, band]) + ((wave * strength + 32768) >> 16)
-                picture[y, x, band] = min(255, max(0, value))
+            state += _STEP
+            bits = _random_bits(state)
+            for band in range(3):
+                first = np.int32((bits >> np.uint64(16 * band)) & np.uint64(255))
+                second = np.int32((bits >> np.uint64(16 * band + 8)) & np.uint64(255))
+                wave = (first + second - np.int32(255)) * level
+                value = np.int32(picture[y, x, band]) + ((wave + np.int32(32768)) >> np.int32(16))
+                picture[y, x, band] = min(np.int32(255), max(np.int32(0), value))
 
 
 def develop(
@@ -64,29 +86,28 @@ def develop(
         `(H, W, 3)` uint8.
     """
     height, width = shade.shape
+    keys = rng.integers(0, 2**63, 2, dtype=np.uint64)
     picture = np.empty((height, width, 3), dtype=np.uint8)
-    grain = rng.integers(0, 256, (height, width), dtype=np.uint8)
-    _surface(canvas, shade, grain, _patches(height, width, rng), _SHADOW_LEFT, picture)
-    picture = cv2.GaussianBlur(picture, (3, 3), look.blur)
-    picture = cv2.LUT(picture, _tone_curve(look)[None])
+    _surface(canvas, shade, _patches(height, width, rng), keys[0], picture)
+    blurred = cv2.GaussianBlur(picture, (3, 3), look.blur)
+    cv2.LUT(blurred, _tone_curve(look)[None], dst=picture)
     # The sum of two even bytes has a standard deviation of 104.5.
-    strength = round(65536 * look.noise / 104.5)
-    first = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
-    second = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
-    _sensor(picture, first, second, strength)
+    _sensor(picture, keys[1], round(65536 * look.noise / 104.5))
     return picture
 
 
 def _patches(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    """Smooth noise of two sizes: tufts of about 2 m and patches of about 20 m."""
-    total = np.zeros((height, width), dtype=np.uint8)
-    for size, share in ((7, 0.6), (72, 0.4)):
-        coarse = rng.integers(0, 256, (height // size + 3, width // size + 3), dtype=np.uint8)
-        fine = cv2.resize(
-            coarse, (coarse.shape[1] * size, coarse.shape[0] * size), interpolation=cv2.INTER_LINEAR
-        )
-        total = cv2.addWeighted(total, 1.0, fine[:height, :width], share, 0)
-    return total
+    """Return smooth noise of two sizes, uint8: tufts of about 2 m and patches of about 20 m."""
+    half = (height // 2 + 1, width // 2 + 1)
+    layers = []
+    for size in (3, 36):
+        coarse = rng.integers(0, 256, (half[0] // size + 3, half[1] // size + 3), dtype=np.uint8)
+        shape = (coarse.shape[1] * size, coarse.shape[0] * size)
+        fine = cv2.resize(coarse, shape, interpolation=cv2.INTER_LINEAR)
+        layers.append(fine[: half[0], : half[1]])
+    both = cv2.addWeighted(layers[0], 0.6, layers[1], 0.4, 0)
+    double = cv2.resize(both, (2 * half[1], 2 * half[0]), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(double)[:height, :width]
 
 
 def _tone_curve(look: Look) -> np.ndarray:

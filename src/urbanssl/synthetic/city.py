@@ -8,7 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyogrio
+import pyogrio.raw
 import rasterio
+import shapely
+from rasterio import warp
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 
@@ -114,30 +118,45 @@ def write_labels(labels: list[Label], region: Region, path: Path) -> None:
 
 
 def _write_areas(city: CitySettings, path: Path) -> None:
-    import geopandas
-    import pandas
-    from shapely.geometry import box
-
-    tables = []
+    """Write the polygons of the study regions in longitude and latitude."""
+    ids, names, polygons = [], [], []
     for region in regions(city):
         if region.labelled:
             continue
-        squares = []
-        for place, _ in enumerate(area_ids(region, city)):
-            left, top, side = (GSD * value for value in area_window(place, city))
-            west, north = region.west + left, region.north - top
-            squares.append(box(west, north - side, west + side, north).segmentize(side / 4))
-        tables.append(
-            geopandas.GeoDataFrame(
-                {"area_id": area_ids(region, city), "region": region.name},
-                geometry=squares,
-                crs=region.epsg,
-            ).to_crs(4326)
-        )
-    with written_whole(path) as temporary:
-        # GDAL would add to the empty file that holds the name.
-        temporary.unlink()
-        pandas.concat(tables, ignore_index=True).to_file(temporary, layer="areas", driver="GPKG")
+        for place, area in enumerate(area_ids(region, city)):
+            ids.append(area)
+            names.append(region.name)
+            polygons.append(_area_polygon(region, area_window(place, city)))
+    # GeoPackages carry the time of writing: the day of the first scene keeps the bytes the same.
+    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": f"{regions(city)[0].date}T12:00:00Z"})
+    try:
+        with written_whole(path) as temporary:
+            # GDAL would try to add to the empty file that holds the name.
+            temporary.unlink()
+            pyogrio.raw.write(
+                temporary,
+                geometry=shapely.to_wkb(np.array(polygons)),
+                field_data=[np.array(ids, dtype=object), np.array(names, dtype=object)],
+                fields=["area_id", "region"],
+                crs="EPSG:4326",
+                geometry_type="Polygon",
+                layer="areas",
+                driver="GPKG",
+            )
+    finally:
+        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
+
+
+def _area_polygon(region: Region, window: tuple[int, int, int]) -> shapely.Polygon:
+    left, top, side = (GSD * value for value in window)
+    west, north = region.west + left, region.north - top
+    # Points along the sides: a straight line in UTM is not one in degrees.
+    square = shapely.box(west, north - side, west + side, north).segmentize(side / 4)
+    eastings, northings = zip(*square.exterior.coords, strict=True)
+    longitudes, latitudes = warp.transform(
+        CRS.from_epsg(region.epsg), CRS.from_epsg(4326), eastings, northings
+    )
+    return shapely.Polygon(zip(longitudes, latitudes, strict=True))
 
 
 def _write_crime(city: CitySettings, drawn: crime.CrimeDraw, path: Path) -> None:

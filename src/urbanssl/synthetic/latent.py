@@ -33,6 +33,10 @@ THEMES: Mapping[str, tuple[float, float]] = {
     "airfield": (-0.7, 0.0),
 }
 
+#: Shares in which the themes are dealt to the areas of a labelled region, away from the water.
+_DEAL = ("sports", "residential", "airfield", "industrial", "sports", "residential", "commercial",
+         "sports", "airfield", "industrial", "residential", "sports")  # fmt: skip
+
 _GRID = np.linspace(-6, 6, 481)
 
 
@@ -48,11 +52,13 @@ class Tally:
 
     Attributes:
         theme: the area's theme; `waterfront` does not depend on the hidden state.
+        dealt: whether the theme was dealt, so that it does not depend on the hidden state either.
         trials: by driver, how many choices there were.
         built: by driver, how many of them came out as yes.
     """
 
     theme: str
+    dealt: bool = False
     trials: dict[str, int] = field(default_factory=lambda: dict.fromkeys(DRIVERS, 0))
     built: dict[str, int] = field(default_factory=lambda: dict.fromkeys(DRIVERS, 0))
 
@@ -63,12 +69,23 @@ def draw_theme(rng: random.Random, build: float) -> str:
     return rng.choices(list(THEMES), weights)[0]
 
 
+def deal_themes(rng: random.Random, count: int) -> list[str]:
+    """Return themes for `count` areas in fixed shares, shuffled.
+
+    Labelled regions get theirs this way, so that every class has objects to learn from.
+    """
+    deck: list[str] = []
+    while len(deck) < count:
+        deck += rng.sample(_DEAL, len(_DEAL))
+    return deck[:count]
+
+
 class Choices:
     """Makes the choices of one area and keeps their tally."""
 
-    def __init__(self, rng: random.Random, build: float, theme: str) -> None:
+    def __init__(self, rng: random.Random, build: float, theme: str, dealt: bool) -> None:
         self.rng = rng
-        self.tally = Tally(theme)
+        self.tally = Tally(theme, dealt)
         self._chances = {driver: chance(driver, build) for driver in DRIVERS}
 
     def happens(self, driver: str) -> bool:
@@ -93,7 +110,7 @@ def expected_build(tally: Tally, prior_sd: float) -> tuple[float, float]:
         odds = base + slope * _GRID
         yes, trials = tally.built[driver], tally.trials[driver]
         log_posterior += yes * odds - trials * np.logaddexp(0, odds)
-    if tally.theme in THEMES:
+    if tally.theme in THEMES and not tally.dealt:
         weights = np.array([base + slope * _GRID for base, slope in THEMES.values()])
         chosen = weights[list(THEMES).index(tally.theme)]
         log_posterior += chosen - np.logaddexp.reduce(weights, axis=0)

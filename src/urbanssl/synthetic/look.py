@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from urbanssl.synthetic.pen import Paint
 
-_GRASS = ((88, 112, 58), (104, 122, 66), (122, 118, 74), (76, 104, 60), (138, 128, 84))
-_LEAVES = ((46, 72, 38), (58, 82, 42), (84, 82, 44), (40, 64, 44), (96, 84, 50))
+_GRASS = ((88, 122, 60), (104, 128, 66), (78, 110, 62), (146, 136, 90), (96, 118, 74))
+_LEAVES = ((62, 96, 46), (72, 104, 48), (54, 88, 52), (102, 102, 58), (128, 104, 52))
 _SOIL = ((150, 124, 94), (164, 138, 108), (140, 108, 82), (128, 110, 88))
 _ASPHALT = ((96, 96, 98), (84, 85, 88), (110, 108, 106), (74, 75, 80))
 _WATER = ((44, 62, 68), (52, 74, 74), (62, 74, 62), (36, 54, 70))
@@ -61,9 +61,14 @@ class Look:
     blur: float
 
 
-def draw_look(rng: random.Random) -> Look:
-    """Draw the look of a region."""
-    season = rng.randrange(len(_GRASS))
+def draw_look(rng: random.Random, season: int) -> Look:
+    """Draw the look of a region.
+
+    Args:
+        rng: of the region.
+        season: counted on from region to region, so that neighbours differ.
+    """
+    season %= len(_GRASS)
     bearing = rng.uniform(0, 2 * math.pi)
     length = rng.uniform(0.5, 1.0)
     warmth = rng.uniform(-0.05, 0.05)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable, Mapping
 
 from urbanssl.synthetic import objects, scenery
@@ -138,7 +139,7 @@ def tennis(site: Site, size: float) -> None:
     """Tennis courts side by side."""
     _lawn(site, size)
     turned = site.at(0, 0, site.rng.randrange(2) * _QUARTER)
-    count = max(1, int((size - 3) / 15.6))
+    count = max(1, int((size - 0.5) / 15.6))
     for court in range(count):
         y = (court - (count - 1) / 2) * 15.4
         objects.tennis_court(turned.pen.at(site.rng.uniform(-2, 2), y), site.rng)
@@ -176,23 +177,21 @@ def soccer(site: Site, size: float) -> None:
 
 
 def baseball(site: Site, size: float) -> None:
-    """One baseball diamond, or two that share an outfield."""
+    """One baseball diamond, or four that meet at their outfields."""
     _lawn(site, size)
     rng = site.rng
-    turned = site.at(0, 0, rng.randrange(4) * _QUARTER)
-    if rng.random() < 0.65:
-        radius = min(27.0, (size - 4) / 1.8)
-        for side in (-1, 1):
-            pen = turned.pen.at(
-                side * (size / 2 - radius * 0.5 - 3), side * 4, math.pi * (side > 0)
-            )
-            objects.baseball_diamond(pen.at(0, -side * size * 0.16), rng, site.look, radius * 0.85)
+    if rng.random() < 0.6:
+        radius = size * 0.47
+        for corner in range(4):
+            # Home plate in the corner, the outfield towards the middle.
+            place = site.pen.at(0, 0, corner * _QUARTER + _QUARTER / 2)
+            reach = size * 0.707 - 1.5 - radius / 2
+            objects.baseball_diamond(place.at(-reach, 0), rng, site.look, radius * 0.92)
     else:
         radius = min(36.0, (size - 6) / 1.42)
-        turn = rng.choice((0, math.pi / 4))
-        scale = 1.0 if turn == 0 else 0.9
-        objects.baseball_diamond(turned.pen.at(0, 0, turn), rng, site.look, radius * scale)
-    _border(site, size)
+        turned = site.at(0, 0, rng.randrange(4) * _QUARTER)
+        objects.baseball_diamond(turned.pen, rng, site.look, radius)
+        _border(site, size)
 
 
 def track(site: Site, size: float) -> None:
@@ -348,8 +347,64 @@ LOTS: Mapping[str, tuple[tuple[Lot, float, float], ...]] = {
 }  # fmt: skip
 
 
-def build_lot(site: Site, size: float, theme: str) -> None:
-    """Choose what a lot of a theme holds, and build it."""
+def deal_lots(rng: random.Random, theme: str, size: float, count: int) -> list[Lot]:
+    """Draw what the lots of an area hold: by weight, a kind again only when all were drawn."""
     fitting = [(kind, weight) for kind, weight, least in LOTS[theme] if least <= size]
-    kind = site.rng.choices([kind for kind, _ in fitting], [weight for _, weight in fitting])[0]
-    kind(site, size)
+    repeated = theme in ("residential", "commercial")
+    dealt: list[Lot] = []
+    left: list[tuple[Lot, float]] = []
+    while len(dealt) < count:
+        left = left or list(fitting)
+        place = rng.choices(range(len(left)), [weight for _, weight in left])[0]
+        dealt.append(left[place][0])
+        if not repeated:
+            del left[place]
+    return dealt
+
+
+def _bank_tennis(site: Site, width: float, depth: float) -> None:
+    for side in (-1, 1):
+        place = site.pen.at(side * width * 0.24, site.rng.uniform(-1, 1))
+        objects.tennis_court(place.at(0, 0, _QUARTER if depth < 33 else 0), site.rng, 0.86)
+
+
+def _bank_basketball(site: Site, width: float, depth: float) -> None:
+    length = min(24.0, depth)
+    for side in (-1, 1):
+        place = site.pen.at(side * width * 0.24, 0, _QUARTER)
+        objects.basketball_court(place, site.rng, length * 0.9)
+
+
+def _bank_soccer(site: Site, width: float, depth: float) -> None:
+    length = min(width - 3, 34.0)
+    objects.soccer_field(site.pen, site.rng, site.look, length, min(depth - 4, length * 0.6))
+
+
+def _bank_track(site: Site, width: float, depth: float) -> None:
+    length = min(width - 1, 48.0)
+    objects.ground_track_field(site.pen, site.rng, site.look, length, min(depth - 2, length * 0.6))
+
+
+def _bank_diamond(site: Site, width: float, depth: float) -> None:
+    radius = min(depth - 2, (width - 2) / 1.42)
+    turn = site.rng.choice((-1, 1)) * _QUARTER
+    objects.baseball_diamond(site.pen.at(0, 0, turn), site.rng, site.look, radius)
+
+
+def _bank_helipads(site: Site, width: float, depth: float) -> None:
+    site.pen.box(GROUND, 0, 0, width, depth, tinted(site.look.pavement, -20, 26))
+    for side in (-1, 1):
+        turn = site.rng.uniform(0, 2 * math.pi)
+        pen = site.pen.at(side * width * 0.26, 0, turn)
+        objects.helicopter(pen, site.rng, site.look)
+
+
+def _bank_grove(site: Site, width: float, depth: float) -> None:
+    scenery.grove(site, width, depth, 6.5)
+
+
+#: What a bank lot (about 34 m along the river, 22 m deep) holds: takes site, width, depth.
+BANK_LOTS: tuple[Callable[[Site, float, float], None], ...] = (
+    _bank_tennis, _bank_basketball, _bank_soccer, _bank_track, _bank_diamond, _bank_helipads,
+    _bank_grove,
+)  # fmt: skip

@@ -135,8 +135,8 @@ def swimming_pool(pen: Pen, rng: random.Random, length: float, width: float) -> 
     pen.label("swimming-pool", 0, 0, length, width)
 
 
-def tennis_court(pen: Pen, rng: random.Random) -> None:
-    """A tennis court of 23.8 x 11 m: coloured surface, white lines, net, surround."""
+def tennis_court(pen: Pen, rng: random.Random, scale: float = 1.0) -> None:
+    """A tennis court of 23.8 x 11 m (times `scale`): coloured surface, lines, net, surround."""
     surround, surface = rng.choice(
         (
             ((76, 110, 78), (72, 104, 148)),
@@ -144,17 +144,18 @@ def tennis_court(pen: Pen, rng: random.Random) -> None:
             ((80, 96, 130), (86, 130, 96)),
         )
     )
-    pen.box(GROUND, 0, 0, 30, 15, tinted(surround, rng.uniform(-8, 8), 14))
-    pen.box(ROAD, 0, 0, 23.8, 11, tinted(surface, rng.uniform(-8, 8), 12))
-    pen.box(MARK, 0, 0, 23.8, 11, WHITE, line=0.34)
+    length, width = 23.8 * scale, 11.0 * scale
+    pen.box(GROUND, 0, 0, length + 6, width + 4, tinted(surround, rng.uniform(-8, 8), 14))
+    pen.box(ROAD, 0, 0, length, width, tinted(surface, rng.uniform(-8, 8), 12))
+    pen.box(MARK, 0, 0, length, width, WHITE, line=0.34)
     for side in (-4.1, 4.1):
-        pen.box(MARK, 0, side, 23.8, 0.3, WHITE)
+        pen.box(MARK, 0, side * scale, length, 0.3, WHITE)
     for end in (-6.4, 6.4):
-        pen.box(MARK, end, 0, 0.3, 8.2, WHITE)
-    pen.box(MARK, 0, 0, 12.8, 0.3, WHITE)
-    pen.box(LOW, 0.3, 0, 0.5, 12.4, (36, 40, 40, 4), alpha=0.7)
-    pen.box(LOW, 0, 0, 0.3, 12.4, (210, 210, 206, 4))
-    pen.label("tennis-court", 0, 0, 23.8, 11)
+        pen.box(MARK, end * scale, 0, 0.3, 8.2 * scale, WHITE)
+    pen.box(MARK, 0, 0, 12.8 * scale, 0.3, WHITE)
+    pen.box(LOW, 0.3, 0, 0.5, width + 1.4, (36, 40, 40, 4), alpha=0.7)
+    pen.box(LOW, 0, 0, 0.3, width + 1.4, (210, 210, 206, 4))
+    pen.label("tennis-court", 0, 0, length, width)
 
 
 def basketball_court(pen: Pen, rng: random.Random, length: float = 28.0) -> None:
@@ -256,12 +257,12 @@ def bridge(pen: Pen, rng: random.Random, look: Look, length: float, width: float
     """A bridge over water: deck along x with kerbs, parapets and its shadow on the water."""
     across = -pen.sine * look.sun[0] + pen.cosine * look.sun[1]
     pen.box(ROAD, 0, across * 4.5, length * 0.98, width, (18, 24, 28, 10), alpha=0.55)
-    pen.box(MARK, 0, 0, length + 2, width, tinted(look.pavement, rng.uniform(0, 14), 16))
+    pen.box(LOW, 0, 0, length + 2, width, tinted(look.pavement, rng.uniform(0, 14), 16))
     if width > 6:
-        pen.box(MARK, 0, 0, length + 3, width - 3, tinted(look.asphalt, 6, 24))
-        pen.box(MARK, 0, 0, length, 0.25, (214, 196, 110, 10))
+        pen.box(LOW, 0, 0, length + 3, width - 3, tinted(look.asphalt, 6, 24))
+        pen.box(LOW, 0, 0, length, 0.25, (214, 196, 110, 10))
     for side in (-1, 1):
-        pen.box(MARK, 0, side * (width / 2 - 0.25), length + 1, 0.5, (214, 210, 204, 8))
+        pen.box(LOW, 0, side * (width / 2 - 0.25), length + 1, 0.5, (214, 210, 204, 8))
     pen.label("bridge", 0, 0, length, width)
 
 

@@ -132,6 +132,42 @@ def _cast(
 
 
 @njit(cache=True, nogil=True)
+def _overlap(low: float, high: float, place: int) -> float:
+    """Share of a pixel (from `place` to `place` + 1) that lies between two bounds."""
+    return max(0.0, min(high, place + 1.0) - max(low, float(place)))
+
+
+@njit(cache=True, nogil=True)
+def _fill_upright(
+    row: np.ndarray, canvas: np.ndarray, shade: np.ndarray, reach_x: float, reach_y: float
+) -> None:
+    """Fill a box along the axes, by exact coverage: most of the ground is such."""
+    height, width = shade.shape
+    west, east = row[1] - reach_x, row[1] + reach_x
+    north, south = row[2] - reach_y, row[2] + reach_y
+    left, right = max(0, int(math.floor(west))), min(width, int(math.ceil(east)))
+    top, bottom = max(0, int(math.floor(north))), min(height, int(math.ceil(south)))
+    red, green = np.uint8(row[8] + 0.5), np.uint8(row[9] + 0.5)
+    blue, rough = np.uint8(row[10] + 0.5), np.uint8(row[11] + 0.5)
+    raised = row[15] > 0.0
+    for y in range(top, bottom):
+        share = row[12] * _overlap(north, south, y)
+        for x in range(left, right):
+            cover = share
+            if x == left or x == right - 1:
+                cover *= _overlap(west, east, x)
+            if cover > 0.999:
+                canvas[y, x, 0], canvas[y, x, 1] = red, green
+                canvas[y, x, 2], canvas[y, x, 3] = blue, rough
+            else:
+                for band in range(4):
+                    old = float(canvas[y, x, band])
+                    canvas[y, x, band] = np.uint8(old + cover * (row[8 + band] - old) + 0.5)
+            if raised:
+                shade[y, x] = np.uint8(shade[y, x] * (1.0 - cover))
+
+
+@njit(cache=True, nogil=True)
 def paint(
     shapes: np.ndarray, canvas: np.ndarray, shade: np.ndarray, sun_x: float, sun_y: float
 ) -> None:
@@ -154,6 +190,13 @@ def paint(
             _cast(row, shade, sun_x, sun_y, cosine, sine)
             continue
         half_u, half_v, p0, p1 = row[4], row[5], row[6], row[7]
+        plain = kind == BOX and p0 == 0.0 and p1 == 0.0 and row[13] == 0.0
+        if plain and min(abs(sine), abs(cosine)) < 1e-6:
+            turned = abs(sine) > 0.5
+            _fill_upright(
+                row, canvas, shade, half_v if turned else half_u, half_u if turned else half_v
+            )
+            continue
         sun_u = (cosine * sun_x + sine * sun_y) / steep
         sun_v = (-sine * sun_x + cosine * sun_y) / steep
         room_u = half_u + abs(p0) * half_v if kind == WING else half_u
@@ -164,7 +207,7 @@ def paint(
         right = min(width, int(math.ceil(row[1] + reach_x)))
         top = max(0, int(math.floor(row[2] - reach_y)))
         bottom = min(height, int(math.ceil(row[2] + reach_y)))
-        solid = kind == ROOF or kind == DOME or kind == CROWN
+        solid = kind == ROOF or kind == DOME or kind == CROWN  # noqa: SIM109 (compiled)
         for y in range(top, bottom):
             dy = y + 0.5 - row[2]
             for x in range(left, right):

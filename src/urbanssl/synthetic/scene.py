@@ -9,9 +9,9 @@ import numpy as np
 
 from urbanssl.classes import CLASSES
 from urbanssl.settings import CitySettings
-from urbanssl.synthetic.blocks import build_area, water_rows
+from urbanssl.synthetic.blocks import Plot, build_area, water_rows
 from urbanssl.synthetic.camera import develop
-from urbanssl.synthetic.latent import Tally
+from urbanssl.synthetic.latent import Tally, deal_themes
 from urbanssl.synthetic.layout import GSD, Region, area_window
 from urbanssl.synthetic.look import Look, draw_look
 from urbanssl.synthetic.pen import Drawing, Label, Pen
@@ -51,17 +51,20 @@ def build_region(region: Region, city: CitySettings, seed: int, build: np.ndarra
         build: `(A,)` hidden state of its areas, in the order of `layout.area_ids`.
     """
     rng = random.Random(f"urbanssl city {seed} region {region.number}")
-    look = draw_look(rng)
+    look = draw_look(rng, seed + region.number)
     drawing = Drawing()
     side = city.area_px * GSD
     wet = water_rows(rng, city.areas_per_side)
+    dealt = deal_themes(rng, city.areas_per_side**2) if region.labelled else None
     tallies = []
     for place in range(city.areas_per_side**2):
         left, top, _ = area_window(place, city)
         row, column = divmod(place, city.areas_per_side)
         own = random.Random(f"urbanssl city {seed} region {region.number} area {place}")
         pen = Pen(drawing, left * GSD + side / 2, top * GSD + side / 2)
-        tallies.append(build_area(pen, own, look, side, float(build[place]), column, row in wet))
+        theme = dealt[place] if dealt is not None else None
+        plot = Plot(side, float(build[place]), column, row in wet, theme)
+        tallies.append(build_area(pen, own, look, plot))
     lay_streets(Pen(drawing), rng, look, city.areas_per_side, side)
     labels = [
         cut for label in drawing.labels if (cut := _within(label, region.side_px)) is not None

@@ -53,9 +53,10 @@ def lay_streets(pen: Pen, rng: random.Random, look: Look, count: int, side: floa
             x, y = column * side, row * side
             corner = pen.at(x + bend.across(y), y + bend.along(x))
             within = 0 < row < count and 0 < column < count
-            _crossing(corner, look)
             if within and side > 60 and rng.random() < 0.45:
                 objects.roundabout(corner, rng, look, rng.uniform(25, 29))
+            else:
+                _crossing(corner, look)
 
 
 def _street(
