@@ -55,10 +55,8 @@ def _reason(path: Path, error: Exception) -> str:
     try:
         raw.decode("utf-8")
     except UnicodeDecodeError as found:
-        if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            name = "UTF-16"
-        else:
-            name = "Latin-1 or Windows-1252"
+        wide = raw[:2] in (b"\xff\xfe", b"\xfe\xff")
+        name = "UTF-16" if wide else "Latin-1 or Windows-1252"
         line = raw[: found.start].count(b"\n") + 1
         byte = raw[found.start]
         return f"is not UTF-8: byte 0x{byte:02x} in line {line}; it looks like {name}"

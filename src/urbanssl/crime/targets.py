@@ -35,3 +35,16 @@ def high_labels(
 def log_rate(rate: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the logarithm of (1 + rate per 100,000): rates are skewed and may be 0."""
     return np.log1p(rate)
+
+
+def fold_thresholds(
+    rate: NDArray[np.float64], train: NDArray[np.bool_], rule: Threshold
+) -> NDArray[np.float64]:
+    """Return (F,) threshold of each fold, each from the training areas of that fold only.
+
+    Args:
+        rate: (n,) per 100,000.
+        train: (F, n) training areas of each fold.
+        rule: see `high_above`.
+    """
+    return np.array([high_above(rate, training, rule) for training in train])

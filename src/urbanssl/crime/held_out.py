@@ -1,0 +1,145 @@
+"""Predictions of areas by models that did not see them, for one feature set and one scheme."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+
+from urbanssl.crime.boosting import WIDE, boosted_chance, fit_boosting
+from urbanssl.crime.folds import Scheme
+from urbanssl.crime.linear import (
+    Basis,
+    apply,
+    choose_logistic,
+    choose_ridge,
+    fit_basis,
+    fit_logistic,
+    fit_ridge,
+    penalties,
+)
+from urbanssl.crime.metrics import auc
+from urbanssl.crime.targets import Threshold, fold_thresholds, log_rate
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is predicted under one scheme.
+
+    Attributes:
+        scheme: how areas are held out.
+        rate: (n,) per 100,000.
+        threshold: (F,) of each fold, from its training areas.
+        high: (n,) whether each area is above the threshold of the fold that holds it out.
+        value: (n,) log rate.
+        share: (n,) share of high areas among the training areas of its fold.
+        guess: (n,) mean log rate of the training areas of its fold.
+    """
+
+    scheme: Scheme
+    rate: Floats
+    threshold: Floats
+    high: NDArray[np.bool_]
+    value: Floats
+    share: Floats
+    guess: Floats
+
+    def training_labels(self, fold: int) -> NDArray[np.bool_]:
+        """Return (n,) labels by the threshold of one fold."""
+        return self.rate > self.threshold[fold]
+
+
+def make_target(rate: Floats, scheme: Scheme, rule: Threshold) -> Target:
+    """Return labels and values under a scheme, each threshold from training areas only."""
+    threshold = fold_thresholds(rate, scheme.train, rule)
+    value = log_rate(rate)
+    share = [(rate[t] > level).mean() for t, level in zip(scheme.train, threshold, strict=True)]
+    guess = [value[t].mean() for t in scheme.train]
+    return Target(
+        scheme=scheme,
+        rate=rate,
+        threshold=threshold,
+        high=rate > threshold[scheme.fold],
+        value=value,
+        share=np.array(share)[scheme.fold],
+        guess=np.array(guess)[scheme.fold],
+    )
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Out-of-fold predictions of one feature set.
+
+    Attributes:
+        logistic: (n,) chance of high crime by penalised logistic regression.
+        boosting: (n,) chance by gradient boosting, None where it was not asked for.
+        ridge: (n,) log rate by ridge regression.
+        inner_auc: mean AUC on folds inside the training areas (nothing of the held-out ones).
+        slopes: (F, D) change of the log odds by each feature (unscaled) in each fold's model.
+    """
+
+    logistic: Floats
+    boosting: Floats | None
+    ridge: Floats
+    inner_auc: float
+    slopes: Floats
+
+
+def predict_held_out(features: Floats, target: Target, boosting: bool, seed: int) -> HeldOut:
+    """Fit on the training areas of each fold and predict the areas it holds out.
+
+    Args:
+        features: (n, D) of areas.
+        target: labels and folds.
+        boosting: whether to fit gradient boosting too.
+        seed: of gradient boosting.
+    """
+    areas, width = features.shape
+    logistic, ridge, boosted = np.zeros(areas), np.zeros(areas), np.zeros(areas)
+    slopes = np.zeros((len(target.threshold), width))
+    inner_aucs = []
+    for number in range(len(target.threshold)):
+        train = target.scheme.train[number]
+        held = target.scheme.fold == number
+        basis = fit_basis(features[train])
+        inside, outside = basis.project(features[train]), basis.project(features[held])
+        label = target.training_labels(number)[train]
+        inner = target.scheme.inner(number)[train]
+        beta, inner_auc = _logistic(inside, label, inner, basis)
+        inner_aucs.append(inner_auc)
+        logistic[held] = expit(apply(outside, beta))
+        slopes[number] = basis.components @ beta[:-1] / basis.scale
+        grid = penalties(basis, len(inside))
+        penalty = choose_ridge(inside, target.value[train], inner, grid)
+        ridge[held] = apply(outside, fit_ridge(inside, target.value[train], penalty))
+        if boosting:
+            narrow = width <= WIDE
+            model = fit_boosting(features[train] if narrow else inside, label, seed)
+            seen = features[held] if narrow else outside
+            boosted[held] = boosted_chance(model, seen, float(label.mean()))
+    known = [value for value in inner_aucs if np.isfinite(value)]
+    return HeldOut(
+        logistic=logistic,
+        boosting=boosted if boosting else None,
+        ridge=ridge,
+        inner_auc=float(np.mean(known)) if known else float("nan"),
+        slopes=slopes,
+    )
+
+
+def _logistic(
+    inside: Floats, label: NDArray[np.bool_], inner: NDArray[np.int64], basis: Basis
+) -> tuple[Floats, float]:
+    """Return coefficients at the penalty that inner folds choose, and the AUC there."""
+    if label.min() == label.max():
+        share = np.clip(label.mean(), 0.01, 0.99)
+        return np.append(np.zeros(inside.shape[1]), logit(share)), float("nan")
+    numbers = label.astype(float)
+    grid = penalties(basis, len(inside))
+    penalty, scores = choose_logistic(inside, numbers, inner, grid)
+    inner_auc = float(auc(scores, label, inner, np.ones((1, len(label))))[0])
+    return fit_logistic(inside, numbers, penalty), inner_auc

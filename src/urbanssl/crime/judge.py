@@ -1,0 +1,313 @@
+"""Stage judge_crime: do features say anything about crime beyond place and cheap baselines?
+
+The order is fixed in advance: refuse where nothing can be said; hold areas out in every scheme;
+choose the learned set that the headline rests on by folds *inside* the training areas; resample
+blocks of areas; state the verdict by rule.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from urbanssl.artifacts import write_json, write_table
+from urbanssl.crime.baselines import TO_BEAT, is_learned
+from urbanssl.crime.folds import Scheme
+from urbanssl.crime.held_out import HeldOut, Target, make_target, predict_held_out
+from urbanssl.crime.importance import correlated_groups, grouped_importance, local_effects
+from urbanssl.crime.intervals import block_weights, difference, interval
+from urbanssl.crime.metrics import auc
+from urbanssl.crime.moran import moran_test, neighbour_weights
+from urbanssl.crime.permutation import shuffles
+from urbanssl.crime.scores import errors_by, permutation_row, reliability, score_rows
+from urbanssl.crime.study import Study, describe, read_study, schemes_of
+from urbanssl.crime.targets import log_rate
+from urbanssl.crime.verdict import Evidence, refusal, refusals, verdict
+from urbanssl.settings import CrimeSettings
+
+#: How the headline's feature set is chosen, in words.
+RULE = (
+    "the learned set with the highest AUC on folds inside the training areas, whole regions held "
+    "out there too; held-out areas have no say"
+)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Everything computed for one scheme.
+
+    Attributes:
+        target: labels.
+        found: set -> out-of-fold predictions.
+        draws: set -> (B,) resampled AUC.
+        rows: rows of scores.
+        permutation: rows of permutation tests.
+    """
+
+    target: Target
+    found: dict[str, HeldOut]
+    draws: dict[str, NDArray[np.float64]]
+    rows: list[dict[str, Any]]
+    permutation: list[dict[str, Any]]
+
+
+def judge(
+    table: Path,
+    table_report: Path,
+    features: dict[str, Path],
+    crime: CrimeSettings,
+    declared: dict[str, Any],
+    seed: int,
+    predictions: Path,
+    metrics: Path,
+    about: dict[str, Any],
+) -> None:
+    """Judge feature sets by what they say of areas held out; write predictions and metrics.
+
+    A study that is too small or where label and region coincide is refused: the metrics then hold
+    the verdict and its reasons and no accuracy.
+
+    Args:
+        table: `R/crime/table.parquet`.
+        table_report: `R/crime/table.json`.
+        features: set -> pooled features of areas.
+        crime: the section `crime`.
+        declared: what pretraining has seen of the study area.
+        seed: of folds, resamples and models.
+        predictions: Parquet of out-of-fold predictions.
+        metrics: JSON.
+        about: provenance.
+
+    Raises:
+        AreaError: the tables do not belong together.
+    """
+    study = read_study(table, table_report, features)
+    reasons = refusals(study.rate, study.region, study.total, crime)
+    if reasons:
+        content = _refused(study, reasons, crime, seed)
+        rows: list[pd.DataFrame] = []
+    else:
+        content, rows = evaluate(study, crime, seed)
+    write_table(predictions, _prediction_table(rows), about)
+    write_json(metrics, {**content, "declared": declared, "provenance": about})
+
+
+def _refused(study: Study, reasons: list[str], crime: CrimeSettings, seed: int) -> dict[str, Any]:
+    """Return metrics without any accuracy; autocorrelation of the rates is still told."""
+    content: dict[str, Any] = {
+        "verdict": refusal(reasons, len(study.rate), study.total),
+        **describe(study),
+        "scores": [],
+        "paired": [],
+        "permutation": [],
+    }
+    if len(study.rate) >= 10:
+        rng = np.random.default_rng(seed)
+        places = shuffles(study.region, crime.permutations, rng)
+        near = neighbour_weights(study.points, study.region)
+        content["moran"] = {"target": moran_test(log_rate(study.rate), near, places)}
+    return content
+
+
+def evaluate(
+    study: Study, crime: CrimeSettings, seed: int
+) -> tuple[dict[str, Any], list[pd.DataFrame]]:
+    """Return the metrics of a study that can be judged, and tables of predictions."""
+    rng = np.random.default_rng(seed)
+    schemes, blocks, found, side = schemes_of(study, crime.block, rng)
+    weights = block_weights(blocks, study.region, crime.bootstrap, rng)
+    places = shuffles(study.region, crime.permutations, rng)
+    judged = {s.name: judge_scheme(study, s, crime, weights, places, seed) for s in schemes}
+    region = judged["region"]
+    primary = choose_primary(region)
+    evidence = _evidence(region, primary)
+    near = neighbour_weights(study.points, study.region)
+    best, target = region.found[primary], region.target
+    content = {
+        "verdict": verdict(primary, evidence),
+        "headline": _headline(judged, primary),
+        **describe(study),
+        "scores": [row for one in judged.values() for row in one.rows],
+        "paired": [row for one in judged.values() for row in _paired(one)],
+        "permutation": [row for one in judged.values() for row in one.permutation],
+        "moran": {
+            "target": moran_test(target.value, near, places),
+            "residual": moran_test(target.value - best.ridge, near, places),
+            "residual_features": primary,
+        },
+        "correlogram": {**found.plain(), "block_side": side},
+        "schemes": [{"name": s.name, "note": s.note, "folds": len(s.train)} for s in schemes],
+        "errors_by_region": errors_by(study.region, best, target),
+        "errors_by_population": _errors_by_population(study, best, target),
+        "reliability": reliability(best.logistic, target.high),
+        "importance": _importance(study, primary, region, places[:20], weights[:200]),
+        "local_effects": _local_effects(study, target, seed),
+        "thresholds": {name: one.target.threshold.tolist() for name, one in judged.items()},
+    }
+    tables = [
+        table
+        for one in judged.values()
+        for name in one.found
+        for table in _predictions(study, name, one)
+    ]
+    return content, tables
+
+
+def judge_scheme(
+    study: Study,
+    scheme: Scheme,
+    crime: CrimeSettings,
+    weights: NDArray[np.float32],
+    places: NDArray[np.int64],
+    seed: int,
+) -> Judged:
+    """Return predictions, scores and permutation tests of every feature set under one scheme."""
+    target = make_target(study.rate, scheme, crime.threshold)
+    exchanged = study.rate[places] > target.threshold[scheme.fold]
+    found, draws, rows, tests = {}, {}, [], []
+    for name, values in study.features.items():
+        found[name] = predict_held_out(values, target, True, seed)
+        scored, draws[name] = score_rows(name, found[name], target, weights)
+        rows += scored
+        tests.append(permutation_row(name, found[name], target, exchanged))
+    rows.append(_majority(target, weights))
+    return Judged(target, found, draws, rows, tests)
+
+
+def _majority(target: Target, weights: NDArray[np.float32]) -> dict[str, Any]:
+    """Score of saying the training areas' share of high areas everywhere."""
+    constant = HeldOut(target.share, None, target.guess, float("nan"), np.zeros((1, 1)))
+    return score_rows("majority", constant, target, weights)[0][0]
+
+
+def choose_primary(region: Judged) -> str:
+    """Return the feature set that the headline rests on, see `RULE`.
+
+    Without any learned set, the best of the others takes its place.
+    """
+    pool = [name for name in region.found if is_learned(name)] or list(region.found)
+    return max(pool, key=lambda name: np.nan_to_num(region.found[name].inner_auc))
+
+
+def _paired(one: Judged) -> list[dict[str, Any]]:
+    """Return the difference of AUC of each set to each baseline, on the same resamples."""
+    once = {row["features"]: row["auc"] for row in one.rows if row["model"] == "logistic"}
+    return [
+        {
+            "features": name,
+            "baseline": base,
+            "scheme": one.target.scheme.name,
+            "difference": once[name] - once[base],
+            **difference(one.draws[name], one.draws[base]),
+        }
+        for name in one.found
+        for base in TO_BEAT
+        if base in one.found and base != name and name != "coordinates"
+    ]
+
+
+def _evidence(region: Judged, primary: str) -> dict[str, Evidence]:
+    tests = {row["features"]: row for row in region.permutation}
+    pairs = _paired(region)
+    judged = [name for name in region.found if is_learned(name) or name == primary]
+    return {
+        name: Evidence(
+            auc=tests[name]["auc"],
+            interval=interval(region.draws[name]),
+            p=tests[name]["p"],
+            paired={row["baseline"]: row["interval"] for row in pairs if row["features"] == name},
+        )
+        for name in judged
+    }
+
+
+def _headline(judged: dict[str, Judged], primary: str) -> dict[str, Any]:
+    region, random = judged["region"], judged["random"]
+    value = {name: _auc(one, primary) for name, one in judged.items()}
+    return {
+        "features": primary,
+        "rule": RULE,
+        "model": "logistic",
+        "auc": value["region"],
+        "auc_interval": interval(region.draws[primary]),
+        "auc_random": value["random"],
+        "leakage_gap": value["random"] - value["region"],
+        "leakage_gap_interval": interval(random.draws[primary] - region.draws[primary]),
+    }
+
+
+def _auc(one: Judged, name: str) -> float:
+    once = np.ones((1, len(one.target.high)))
+    return float(auc(one.found[name].logistic, one.target.high, one.target.scheme.fold, once)[0])
+
+
+def _errors_by_population(study: Study, best: HeldOut, target: Target) -> list[dict[str, Any]]:
+    if not np.isfinite(study.population).all():
+        return []
+    edges = np.quantile(study.population, [1 / 3, 2 / 3])
+    names = np.array(["few people", "middle", "many people"])
+    return errors_by(names[np.searchsorted(edges, study.population)], best, target)
+
+
+def _importance(
+    study: Study,
+    primary: str,
+    region: Judged,
+    places: NDArray[np.int64],
+    weights: NDArray[np.float32],
+) -> list[dict[str, Any]]:
+    rows = []
+    for name in dict.fromkeys([primary, "objects"]):
+        if name in study.features:
+            groups = correlated_groups(study.features[name], study.names[name])
+            found = grouped_importance(
+                study.features[name], groups, region.found[name], region.target, places, weights
+            )
+            rows += [{"set": name, **row} for row in found]
+    return rows
+
+
+def _local_effects(study: Study, target: Target, seed: int) -> list[dict[str, Any]]:
+    if "objects" not in study.features:
+        return []
+    means = [n for n, column in enumerate(study.names["objects"]) if column.endswith("_mean")]
+    columns = [study.names["objects"][n] for n in means]
+    return local_effects(study.features["objects"][:, means], columns, target, seed)
+
+
+def _predictions(study: Study, name: str, one: Judged) -> list[pd.DataFrame]:
+    found, target = one.found[name], one.target
+    made = [("logistic", "high", target.high.astype(float), found.logistic)]
+    if found.boosting is not None:
+        made.append(("boosting", "high", target.high.astype(float), found.boosting))
+    made.append(("ridge", "log_rate", target.value, found.ridge))
+    return [
+        pd.DataFrame(
+            {
+                "area_id": study.area_id,
+                "features": name,
+                "model": model,
+                "scheme": target.scheme.name,
+                "fold": target.scheme.fold,
+                "target": what,
+                "observed": observed,
+                "predicted": predicted,
+            }
+        )
+        for model, what, observed, predicted in made
+    ]
+
+
+def _prediction_table(rows: list[pd.DataFrame]) -> pd.DataFrame:
+    if rows:
+        return pd.concat(rows, ignore_index=True)
+    texts = ["area_id", "features", "model", "scheme", "target"]
+    empty = pd.DataFrame({name: pd.Series(dtype=str) for name in texts})
+    empty["fold"] = pd.Series(dtype="int64")
+    empty["observed"] = empty["predicted"] = pd.Series(dtype=float)
+    return empty

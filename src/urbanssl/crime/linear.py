@@ -1,0 +1,174 @@
+"""Regularised logistic and ridge regression on principal components, small and fast.
+
+Scaling and components come from the training areas of the outer fold, the penalty from folds
+inside them. Nothing of a held-out area is looked at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+from scipy.special import expit
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+#: Penalties tried, as a share of the mean variance of the components, per area.
+PENALTIES: tuple[float, ...] = (3.0, 0.3, 0.03, 0.003)
+#: Components kept at most.
+COMPONENTS = 48
+
+
+@dataclass(frozen=True)
+class Basis:
+    """Scaling and principal components of training areas.
+
+    Attributes:
+        mean: (D,) subtracted.
+        scale: (D,) divided by.
+        components: (D, K).
+        variance: mean variance of the K components.
+    """
+
+    mean: Floats
+    scale: Floats
+    components: Floats
+    variance: float
+
+    def project(self, features: Floats) -> Floats:
+        """Return (n, K) components of (n, D) features."""
+        return ((features - self.mean) / self.scale) @ self.components
+
+
+def fit_basis(features: Floats, most: int = COMPONENTS) -> Basis:
+    """Return scaling and the leading components of (n, D) training features.
+
+    At most a quarter as many components as areas are kept: more cannot be told from noise.
+    """
+    areas, width = features.shape
+    mean, scale = features.mean(axis=0), features.std(axis=0)
+    scale = np.where(scale > 1e-9 * (1 + np.abs(mean)), scale, np.inf)
+    scaled = (features - mean) / scale
+    keep = max(1, min(most, width, areas // 4))
+    small = width <= areas
+    gram = (scaled.T @ scaled if small else scaled @ scaled.T) / areas
+    side = len(gram)
+    values, vectors = scipy.linalg.eigh(gram, subset_by_index=[side - min(keep, side), side - 1])
+    used = values > 1e-9
+    if not used.any():
+        return Basis(mean, scale, np.zeros((width, 1)), 1.0)
+    values, vectors = values[used][::-1], vectors[:, used][:, ::-1]
+    if not small:
+        vectors = scaled.T @ vectors / np.sqrt(values * areas)
+    return Basis(mean, scale, vectors, float(values.mean()))
+
+
+def fit_logistic(
+    inputs: Floats, label: Floats, penalty: float, start: Floats | None = None, rounds: int = 25
+) -> Floats:
+    """Return (K + 1,) coefficients, the last the intercept, of penalised logistic regression.
+
+    Newton's method; a step that does not lower the loss is halved.
+
+    Args:
+        inputs: (n, K).
+        label: (n,) 0 or 1.
+        penalty: of the squared coefficients; the intercept is free.
+        start: coefficients to begin with.
+        rounds: most Newton steps.
+    """
+    design = np.column_stack([inputs, np.ones(len(inputs))])
+    ridge = np.full(design.shape[1], penalty)
+    ridge[-1] = 1e-6
+    beta = np.zeros(design.shape[1]) if start is None else start.copy()
+    loss = _logistic_loss(design, label, beta, ridge)
+    for _ in range(rounds):
+        chance = expit(design @ beta)
+        slope = design.T @ (chance - label) + ridge * beta
+        weight = np.maximum(chance * (1 - chance), 1e-6)
+        bend = (design * weight[:, None]).T @ design
+        bend[np.diag_indices_from(bend)] += ridge
+        step = scipy.linalg.solve(bend, slope, assume_a="pos")
+        size = 1.0
+        while size > 1e-3:
+            trial = beta - size * step
+            lower = _logistic_loss(design, label, trial, ridge)
+            if lower <= loss:
+                break
+            size /= 2
+        else:
+            return beta
+        gained, beta, loss = loss - lower, trial, lower
+        if gained < 1e-6 * (1 + loss):
+            return beta
+    return beta
+
+
+def _logistic_loss(design: Floats, label: Floats, beta: Floats, ridge: Floats) -> float:
+    score = design @ beta
+    return float(np.logaddexp(0, score).sum() - label @ score + 0.5 * ridge @ beta**2)
+
+
+def fit_ridge(inputs: Floats, value: Floats, penalty: float) -> Floats:
+    """Return (K + 1,) coefficients, the last the intercept, of ridge regression."""
+    centre, level = inputs.mean(axis=0), value.mean()
+    moved = inputs - centre
+    gram = moved.T @ moved
+    gram[np.diag_indices_from(gram)] += penalty
+    beta = scipy.linalg.solve(gram, moved.T @ (value - level), assume_a="pos")
+    return np.append(beta, level - centre @ beta)
+
+
+def apply(inputs: Floats, beta: Floats) -> Floats:
+    """Return (n,) linear predictions."""
+    return inputs @ beta[:-1] + beta[-1]
+
+
+def penalties(basis: Basis, areas: int) -> list[float]:
+    """Return the grid of penalties for a training set, the strongest first."""
+    return [share * basis.variance * areas for share in PENALTIES]
+
+
+def choose_logistic(
+    inputs: Floats, label: Floats, inner: Ints, grid: list[float]
+) -> tuple[float, Floats]:
+    """Return the penalty with the lowest log loss on inner folds, and its inner predictions.
+
+    Args:
+        inputs: (n, K) training areas.
+        label: (n,) 0 or 1.
+        inner: (n,) inner fold of each.
+        grid: penalties, the strongest first; ties go to the strongest.
+
+    Returns:
+        The penalty, and (n,) scores of each area by a model that did not see it.
+    """
+    scores = np.zeros((len(grid), len(label)))
+    for number in np.unique(inner):
+        held, rest = inner == number, inner != number
+        if not rest.any() or label[rest].min() == label[rest].max():
+            scores[:, held] = 0.0
+            continue
+        beta: Floats | None = None
+        for place, penalty in enumerate(grid):
+            beta = fit_logistic(inputs[rest], label[rest], penalty, beta)
+            scores[place, held] = apply(inputs[held], beta)
+    losses = (np.logaddexp(0, scores) - label * scores).mean(axis=1)
+    best = int(np.argmin(losses))
+    return grid[best], scores[best]
+
+
+def choose_ridge(inputs: Floats, value: Floats, inner: Ints, grid: list[float]) -> float:
+    """Return the penalty with the lowest squared error on inner folds."""
+    errors = np.zeros(len(grid))
+    for number in np.unique(inner):
+        held, rest = inner == number, inner != number
+        if not rest.any():
+            continue
+        for place, penalty in enumerate(grid):
+            beta = fit_ridge(inputs[rest], value[rest], penalty)
+            errors[place] += ((apply(inputs[held], beta) - value[held]) ** 2).sum()
+    return grid[int(np.argmin(errors))]
