@@ -116,7 +116,7 @@ def _marina(site: Site, width: float, bank: float, channel: float) -> None:
         kind(site.at(x, -2.5), width / lots - 1, bank - 6)
     site.pen.box(ROAD, 0, bank / 2 - 2, width, 3.6, tinted(look.pavement, 4, 24))
     shore = site.at(0, bank / 2)
-    foot = rng.random() < 0.6 and width > 80
+    foot = rng.random() < 0.8 and width > 80
     places = max(1, int(width / 24))
     bridge_at = rng.randrange(places) if foot else -1
     for place in range(places):
@@ -137,7 +137,7 @@ def _pier(site: Site, channel: float) -> None:
         x = -length / 2 + 4
         while x < length / 2 - 2:
             boat = rng.uniform(8, 13)
-            if rng.random() < 0.62 and x + boat < length / 2 + 3:
+            if x + boat < length / 2 + 3 and site.choices.happens("boat"):
                 y = side * (width / 2 + boat * 0.15 + 0.7)
                 turn = rng.choice((0, math.pi))
                 objects.ship(pier.pen.at(x + boat / 2, y, turn), rng, look, boat)

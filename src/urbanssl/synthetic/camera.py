@@ -90,7 +90,7 @@ def develop(
     picture = np.empty((height, width, 3), dtype=np.uint8)
     _surface(canvas, shade, _patches(height, width, rng), keys[0], picture)
     blurred = cv2.GaussianBlur(picture, (3, 3), look.blur)
-    cv2.LUT(blurred, _tone_curve(look)[None], dst=picture)
+    picture = np.asarray(cv2.LUT(blurred, _tone_curve(look)[None]))
     # The sum of two even bytes has a standard deviation of 104.5.
     _sensor(picture, keys[1], round(65536 * look.noise / 104.5))
     return picture
@@ -99,11 +99,11 @@ def develop(
 def _patches(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
     """Return smooth noise of two sizes, uint8: tufts of about 2 m and patches of about 20 m."""
     half = (height // 2 + 1, width // 2 + 1)
-    layers = []
+    layers: list[np.ndarray] = []
     for size in (3, 36):
         coarse = rng.integers(0, 256, (half[0] // size + 3, half[1] // size + 3), dtype=np.uint8)
         shape = (coarse.shape[1] * size, coarse.shape[0] * size)
-        fine = cv2.resize(coarse, shape, interpolation=cv2.INTER_LINEAR)
+        fine = np.asarray(cv2.resize(coarse, shape, interpolation=cv2.INTER_LINEAR))
         layers.append(fine[: half[0], : half[1]])
     both = cv2.addWeighted(layers[0], 0.6, layers[1], 0.4, 0)
     double = cv2.resize(both, (2 * half[1], 2 * half[0]), interpolation=cv2.INTER_LINEAR)

@@ -30,7 +30,7 @@ from urbanssl.synthetic.layout import (
     scene_path,
 )
 from urbanssl.synthetic.pen import Label
-from urbanssl.synthetic.scene import build_region, photograph
+from urbanssl.synthetic.scene import build_region, load_kernels, photograph
 
 
 def draw_city(city: CitySettings, seed: int, folder: Path, processes: int) -> None:
@@ -50,6 +50,7 @@ def draw_city(city: CitySettings, seed: int, folder: Path, processes: int) -> No
     places = regions(city)
     jobs = [(region, city, seed, folder, hidden.build[region.number]) for region in places]
     workers = min(processes, len(jobs))
+    load_kernels()
     if workers > 1:
         # Forked where the system can: a fresh interpreter would import for longer than it draws.
         methods = multiprocessing.get_all_start_methods()
@@ -59,9 +60,10 @@ def draw_city(city: CitySettings, seed: int, folder: Path, processes: int) -> No
     else:
         built = [_draw_region(job) for job in jobs]
     drawn = crime.redraw_crime(hidden, city, seed)
+    truth = _truth(city, seed, hidden, drawn, built)
     _write_areas(city, folder / "areas.gpkg")
-    _write_crime(city, drawn, folder / "crime.csv")
-    write_json(folder / "truth.json", _truth(city, seed, hidden, drawn, built))
+    _write_crime(crime.redrawn_table(truth, city, seed), folder / "crime.csv")
+    write_json(folder / "truth.json", truth)
 
 
 def _draw_region(
@@ -159,15 +161,9 @@ def _area_polygon(region: Region, window: tuple[int, int, int]) -> shapely.Polyg
     return shapely.Polygon(zip(longitudes, latitudes, strict=True))
 
 
-def _write_crime(city: CitySettings, drawn: crime.CrimeDraw, path: Path) -> None:
-    lines = ["area_id,region,year,population,crimes,coverage"]
-    for region in regions(city):
-        if region.labelled:
-            continue
-        for place, area in enumerate(area_ids(region, city)):
-            people = drawn.population[region.number, place]
-            crimes = drawn.crimes[region.number, place]
-            lines.append(f"{area},{region.name},2023,{people},{crimes},100.0")
+def _write_crime(table: dict[str, list[Any]], path: Path) -> None:
+    rows = zip(*table.values(), strict=True)
+    lines = [",".join(table), *(",".join(map(str, row)) for row in rows)]
     with written_whole(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n")
 

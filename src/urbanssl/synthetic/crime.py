@@ -1,6 +1,6 @@
 """Crime in the embedded city: a hidden state by area, counts, population, attainable scores.
 
-Model, for area i of region r, with z standardised within its region and u standardised over regions:
+Model, for area i of region r (z is standardised within its region, u over the regions):
 
     build_i    = z_i + confounding * u_r                  (what is built depends on this alone)
     log rate_i = log 4000 + signal * z_i + confounding * u_r + noise * eps_i
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,10 @@ from urbanssl.settings import CitySettings
 
 #: Median rate, crimes per 100,000 people.
 BASE_RATE = 4000.0
+
+#: Columns of the crime table, and the year it is of.
+TABLE_COLUMNS = ("area_id", "region", "year", "population", "crimes", "coverage")
+YEAR = 2023
 
 #: Draws of noise and counts over which the attainable scores are averaged.
 _DRAWS = 200
@@ -188,7 +193,33 @@ def _scores(expected: np.ndarray, observed: np.ndarray) -> dict[str, float]:
     }
 
 
-def hidden_of_truth(truth: dict) -> Hidden:
+def redrawn_table(truth: dict[str, Any], city: CitySettings, seed: int) -> dict[str, list[Any]]:
+    """Return a crime table like `crime.csv`, drawn anew over a city whose truth file was read.
+
+    Features of the imagery, computed once, stay valid: only noise, population and counts change.
+
+    Args:
+        truth: the content of `truth.json`.
+        city: settings, whose `signal`, `confounding` and `noise` may differ from the drawn city's.
+        seed: of this draw.
+
+    Returns:
+        Columns area_id, region, year, population, crimes, coverage; the study regions alone.
+    """
+    crime = redraw_crime(hidden_of_truth(truth), city, seed)
+    columns: dict[str, list[Any]] = {name: [] for name in TABLE_COLUMNS}
+    for number, region in enumerate(truth["regions"]):
+        if region["labelled"]:
+            continue
+        for place, area in enumerate(region["areas"]):
+            people, crimes = crime.population[number, place], crime.crimes[number, place]
+            row = (area, region["name"], YEAR, int(people), int(crimes), 100.0)
+            for name, value in zip(TABLE_COLUMNS, row, strict=True):
+                columns[name].append(value)
+    return columns
+
+
+def hidden_of_truth(truth: dict[str, Any]) -> Hidden:
     """Return the hidden state that a truth file (`truth.json`, read) holds."""
     regions = truth["regions"]
     latent = np.array(

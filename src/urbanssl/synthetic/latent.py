@@ -17,20 +17,21 @@ import numpy as np
 #: Choices between yes and no: log odds where `build` is 0, and their change per unit of it.
 DRIVERS: Mapping[str, tuple[float, float]] = {
     "house": (1.3, 0.45),
-    "pool": (-0.5, -0.8),
-    "parked": (0.1, 0.7),
-    "kerb": (-1.0, 0.7),
-    "lorry": (0.2, 0.5),
+    "pool": (-0.3, -1.1),
+    "parked": (-0.2, 0.9),
+    "kerb": (-1.2, 1.5),
+    "lorry": (0.2, 0.9),
+    "boat": (0.4, -1.3),
     "tree": (-0.1, -0.8),
 }
 
 #: Themes of areas away from the water: log weight where `build` is 0, and its change per unit.
 THEMES: Mapping[str, tuple[float, float]] = {
-    "residential": (0.55, -0.15),
-    "commercial": (-0.3, 0.35),
-    "industrial": (-0.35, 0.45),
-    "sports": (0.5, -0.35),
-    "airfield": (-0.7, 0.0),
+    "residential": (0.5, -0.55),
+    "commercial": (-0.4, 0.9),
+    "industrial": (-0.4, 0.8),
+    "sports": (0.4, -0.6),
+    "airfield": (-0.5, -0.1),
 }
 
 #: Shares in which the themes are dealt to the areas of a labelled region, away from the water.

@@ -1,4 +1,4 @@
-"""How a region looks: palette, season, sun, haze, noise; nuisances a model should not care about."""
+"""How a region looks: palette, season, sun, haze, noise; nuisances to be invariant to."""
 
 from __future__ import annotations
 

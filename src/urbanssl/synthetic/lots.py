@@ -1,4 +1,7 @@
-"""What a lot (a square of about 50 m) holds, by kind. Sizes are metres, the pen is at its centre."""
+"""What a lot (a square of about 50 m) holds, by kind.
+
+Sizes are metres, the pen is at the lot's centre.
+"""
 
 from __future__ import annotations
 
@@ -113,7 +116,8 @@ def tanks(site: Site, size: float) -> None:
     pen, rng, look = site.pen, site.rng, site.look
     pen.box(GROUND, 0, 0, size, size, tinted(look.soil, rng.uniform(-10, 20), 70))
     pen.box(ROAD, 0, 0, size - 3, size - 3, tinted(look.pavement, 6, 20), line=1)
-    across = rng.choice([n for n in (1, 2, 3) if (size - 6) / n >= 11] or [1])
+    fitting = [count for count in (1, 2, 2, 3, 3) if (size - 6) / count >= 11]
+    across = rng.choice(fitting or [1])
     pitch = (size - 6) / across
     for row in range(across):
         for column in range(across):
@@ -312,7 +316,10 @@ def baths(site: Site, size: float) -> None:
         site.pen.box(ROAD, 0, y, size * 0.75, 13, tinted(look.pavement, 12, 20))
         for side in (-1, 1):
             pen = site.pen.at(side * size * 0.19, y)
-            objects.swimming_pool(pen, rng, min(13.0, size * 0.3), rng.uniform(6, 8))
+            if site.choices.happens("pool"):
+                objects.swimming_pool(pen, rng, min(13.0, size * 0.3), rng.uniform(6, 8))
+            else:
+                scenery.plant(site.at(side * size * 0.19, y), 0, 0)
     _border(site, size)
 
 
@@ -338,7 +345,7 @@ LOTS: Mapping[str, tuple[tuple[Lot, float, float], ...]] = {
         (baths, 0.5, 30),
     ),
     "commercial": ((car_park, 3.0, 18), (depot, 0.5, 30), (circle, 0.7, 36), (park, 0.3, 18)),
-    "industrial": ((tanks, 2.2, 14), (depot, 2.4, 30), (car_park, 0.5, 18), (stacks, 0.4, 20)),
+    "industrial": ((tanks, 2.6, 14), (depot, 2.0, 30), (car_park, 0.4, 18), (stacks, 0.4, 20)),
     "sports": (
         (tennis, 1.5, 33), (basketball, 1.3, 31), (soccer, 1.1, 44), (baseball, 1.7, 40),
         (track, 1.8, 40), (car_park, 0.4, 18), (park, 0.2, 18),
@@ -348,16 +355,15 @@ LOTS: Mapping[str, tuple[tuple[Lot, float, float], ...]] = {
 
 
 def deal_lots(rng: random.Random, theme: str, size: float, count: int) -> list[Lot]:
-    """Draw what the lots of an area hold: by weight, a kind again only when all were drawn."""
+    """Draw what the lots of an area hold, by weight; sports repeat only when all were drawn."""
     fitting = [(kind, weight) for kind, weight, least in LOTS[theme] if least <= size]
-    repeated = theme in ("residential", "commercial")
     dealt: list[Lot] = []
     left: list[tuple[Lot, float]] = []
     while len(dealt) < count:
         left = left or list(fitting)
         place = rng.choices(range(len(left)), [weight for _, weight in left])[0]
         dealt.append(left[place][0])
-        if not repeated:
+        if theme == "sports":
             del left[place]
     return dealt
 

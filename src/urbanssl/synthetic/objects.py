@@ -1,6 +1,6 @@
-"""The 16 classes: one small function draws one object at the pen's origin, along its x, and labels it.
+"""The 16 classes: a small function each draws an object and labels it.
 
-Sizes are metres.
+The object lies at the pen's origin, along its x. Sizes are metres.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def small_vehicle(pen: Pen, rng: random.Random, look: Look) -> None:
     pen.box(LOW, 0.75, 0, 0.7, width * 0.84, _GLASS)
     pen.box(LOW, -1.45, 0, 0.5, width * 0.8, _GLASS)
     pen.box(LOW, -0.35, 0, 1.4, width * 0.72, tinted(body, 12, 4), radius=0.2)
-    pen.label("small-vehicle", 0, 0, length, width)
+    pen.label("small-vehicle", length, width)
 
 
 def large_vehicle(pen: Pen, rng: random.Random, look: Look) -> None:
@@ -46,7 +46,7 @@ def large_vehicle(pen: Pen, rng: random.Random, look: Look) -> None:
         pen.box(LOW, -1.4, 0, length - 2.8, width, tinted(load, rng.uniform(-8, 8), 8))
         pen.box(LOW, length / 2 - 1.1, 0, 2.1, width * 0.94, cab, radius=0.3)
         pen.box(LOW, length / 2 - 0.5, 0, 0.6, width * 0.84, _GLASS)
-    pen.label("large-vehicle", 0, 0, length, width)
+    pen.label("large-vehicle", length, width)
 
 
 def _low_shadow(pen: Pen, length: float, width: float, height: float, look: Look) -> None:
@@ -82,7 +82,7 @@ def plane(pen: Pen, rng: random.Random, look: Look, length: float) -> None:
     if not jet:
         pen.box(TOP, 0, 0, length * 0.8, width * 0.16, tinted(rng.choice(look.cars[5:9]), 20, 4))
         pen.box(TOP, 0.49 * length, 0, 0.03 * length, 0.2 * length, (70, 70, 72, 4))
-    pen.label("plane", 0, 0, length, span)
+    pen.label("plane", length, span)
 
 
 def helicopter(pen: Pen, rng: random.Random, look: Look) -> None:
@@ -105,7 +105,7 @@ def helicopter(pen: Pen, rng: random.Random, look: Look) -> None:
     for blade in range(2):
         pen.box(TOP, 0.1 * size, 0, size * 0.8, 0.35, (50, 50, 52, 4), turn + blade * math.pi / 2)
     pen.disc(TOP, 0.1 * size, 0, 0.6, (40, 40, 42, 4))
-    pen.label("helicopter", 0, 0, size, size * 0.8)
+    pen.label("helicopter", size, size * 0.8)
 
 
 def storage_tank(pen: Pen, rng: random.Random, look: Look, diameter: float) -> None:
@@ -121,7 +121,7 @@ def storage_tank(pen: Pen, rng: random.Random, look: Look, diameter: float) -> N
         pen.disc(TOP, 0, 0, radius, tinted(shell, -40, 8), line=0.45)
         pen.disc(TOP, 0, 0, radius * 0.12, tinted(shell, -60, 8))
     pen.box(TOP, radius * 0.55, 0, radius * 0.9, 0.5, tinted(shell, -70, 8), 0.0)
-    pen.label("storage-tank", 0, 0, diameter, diameter)
+    pen.label("storage-tank", diameter, diameter)
 
 
 def swimming_pool(pen: Pen, rng: random.Random, length: float, width: float) -> None:
@@ -132,7 +132,7 @@ def swimming_pool(pen: Pen, rng: random.Random, length: float, width: float) -> 
     pen.box(MARK, 0, 0, length, width, (214, 226, 226, 8), radius=shape)
     pen.box(MARK, 0, 0, length - 0.5, width - 0.5, water, radius=shape)
     pen.box(MARK, 0.2 * length, 0, 0.4 * length, width * 0.7, tinted(water, -16, 10), radius=shape)
-    pen.label("swimming-pool", 0, 0, length, width)
+    pen.label("swimming-pool", length, width)
 
 
 def tennis_court(pen: Pen, rng: random.Random, scale: float = 1.0) -> None:
@@ -155,7 +155,7 @@ def tennis_court(pen: Pen, rng: random.Random, scale: float = 1.0) -> None:
     pen.box(MARK, 0, 0, 12.8 * scale, 0.3, WHITE)
     pen.box(LOW, 0.3, 0, 0.5, width + 1.4, (36, 40, 40, 4), alpha=0.7)
     pen.box(LOW, 0, 0, 0.3, width + 1.4, (210, 210, 206, 4))
-    pen.label("tennis-court", 0, 0, length, width)
+    pen.label("tennis-court", length, width)
 
 
 def basketball_court(pen: Pen, rng: random.Random, length: float = 28.0) -> None:
@@ -180,7 +180,7 @@ def basketball_court(pen: Pen, rng: random.Random, length: float = 28.0) -> None
     pen.disc(MARK, 0, 0, 0.064 * length, WHITE, line=0.32)
     pen.box(MARK, 0, 0, 0.32, width, WHITE)
     pen.box(MARK, 0, 0, length, width, WHITE, line=0.34)
-    pen.label("basketball-court", 0, 0, length, width)
+    pen.label("basketball-court", length, width)
 
 
 def baseball_diamond(pen: Pen, rng: random.Random, look: Look, radius: float) -> None:
@@ -199,7 +199,7 @@ def baseball_diamond(pen: Pen, rng: random.Random, look: Look, radius: float) ->
         line.box(MARK, radius * 0.55, 0, radius * 1.1, 0.3, WHITE)
         line.box(MARK, base, 0, 0.8, 0.8, WHITE)
     home.box(MARK, base * 1.41, 0, 0.8, 0.8, WHITE, math.pi / 4)
-    pen.label("baseball-diamond", 0, 0, radius, radius * 1.414)
+    pen.label("baseball-diamond", radius, radius * 1.414)
 
 
 def soccer_field(pen: Pen, rng: random.Random, look: Look, length: float, width: float) -> None:
@@ -217,7 +217,7 @@ def soccer_field(pen: Pen, rng: random.Random, look: Look, length: float, width:
         pen.box(MARK, end * (length * 0.42), 0, length * 0.16, width * 0.58, WHITE, line=line)
         pen.box(MARK, end * (length * 0.475), 0, length * 0.05, width * 0.28, WHITE, line=line)
         pen.box(LOW, end * (length / 2 + 0.8), 0, 1.5, width * 0.13, (216, 216, 216, 20))
-    pen.label("soccer-ball-field", 0, 0, length, width)
+    pen.label("soccer-ball-field", length, width)
 
 
 def ground_track_field(
@@ -237,7 +237,7 @@ def ground_track_field(
     pen.box(MARK, 0, 0, *inner, tinted((84, 122, 66), rng.uniform(-8, 8), 60),
             radius=radius - band, stripes=(4, 4))  # fmt: skip
     pen.box(MARK, 0, width / 2 - band / 2, 0.4, band, WHITE)
-    pen.label("ground-track-field", 0, 0, length, width)
+    pen.label("ground-track-field", length, width)
 
 
 def roundabout(pen: Pen, rng: random.Random, look: Look, diameter: float) -> None:
@@ -250,7 +250,7 @@ def roundabout(pen: Pen, rng: random.Random, look: Look, diameter: float) -> Non
     pen.disc(LOW, 0, 0, island + 1.1, tinted(look.pavement, 22, 20))
     pen.disc(LOW, 0, 0, island, tinted(look.grass, 4, 110))
     pen.disc(LOW, 0, 0, island * 0.35, tinted(rng.choice(((150, 70, 80), (120, 100, 70))), 0, 90))
-    pen.label("roundabout", 0, 0, diameter, diameter)
+    pen.label("roundabout", diameter, diameter)
 
 
 def bridge(pen: Pen, rng: random.Random, look: Look, length: float, width: float) -> None:
@@ -263,7 +263,7 @@ def bridge(pen: Pen, rng: random.Random, look: Look, length: float, width: float
         pen.box(LOW, 0, 0, length, 0.25, (214, 196, 110, 10))
     for side in (-1, 1):
         pen.box(LOW, 0, side * (width / 2 - 0.25), length + 1, 0.5, (214, 210, 204, 8))
-    pen.label("bridge", 0, 0, length, width)
+    pen.label("bridge", length, width)
 
 
 def harbor(pen: Pen, rng: random.Random, look: Look, length: float, width: float) -> None:
@@ -278,7 +278,7 @@ def harbor(pen: Pen, rng: random.Random, look: Look, length: float, width: float
     for post in range(int(length // 5)):
         for side in (-1, 1):
             pen.disc(LOW, -length / 2 + 3 + 5 * post, side * width / 2, 0.45, (80, 72, 62, 4))
-    pen.label("harbor", 0, 0, length, width)
+    pen.label("harbor", length, width)
 
 
 def ship(pen: Pen, rng: random.Random, look: Look, length: float) -> None:
@@ -307,7 +307,7 @@ def ship(pen: Pen, rng: random.Random, look: Look, length: float) -> None:
     cabin = -0.32 * length if length >= 16 else -0.05 * length
     pen.box(LOW, cabin, 0, 0.16 * length, width * 0.62, (240, 240, 238, 6), radius=0.4)
     pen.box(LOW, cabin + 0.09 * length, 0, 0.03 * length, width * 0.5, _GLASS)
-    pen.label("ship", 0, 0, length, width)
+    pen.label("ship", length, width)
 
 
 def container_crane(pen: Pen, rng: random.Random, look: Look, length: float) -> None:
@@ -330,4 +330,4 @@ def container_crane(pen: Pen, rng: random.Random, look: Look, length: float) -> 
         pen.box(TOP, -length / 2 + 0.7 + 2.6 * rung, 0, 0.5, 0.11 * length, paint)
     pen.box(TOP, base - 0.12 * length, 0, 0.16 * length, 0.14 * length, tinted(paint, 26, 8))
     pen.box(TOP, rng.uniform(0.0, 0.3) * length, 0, 2.2, 0.12 * length, (230, 230, 226, 6))
-    pen.label("container-crane", 0, 0, length, width)
+    pen.label("container-crane", length, width)

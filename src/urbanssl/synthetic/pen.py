@@ -200,22 +200,10 @@ class Pen:
         size = (length / 2 * METRE, width / 2 * METRE, height * METRE, radius * METRE)
         self._add(SHADE, raster.SHADOW, (x, y, angle), size, (0, 0, 0, 0), depth)
 
-    def label(
-        self, name: str, x: float, y: float, length: float, width: float, angle: float = 0.0
-    ) -> None:
-        """Note an object of a class of the registry: its oriented box in this frame."""
-        frame = self.at(x, y, angle) if angle else self
-        if not angle:
-            corners = [(x - length / 2, y - width / 2), (x + length / 2, y - width / 2),
-                       (x + length / 2, y + width / 2), (x - length / 2, y + width / 2)]  # fmt: skip
-        else:
-            a, b = length / 2, width / 2
-            corners = [(-a, -b), (a, -b), (a, b), (-a, b)]
-        self.drawing.labels.append(
-            Label(
-                name,
-                tuple(
-                    (METRE * a, METRE * b) for a, b in map(frame.place, *zip(*corners, strict=True))
-                ),
-            )
-        )
+    def label(self, name: str, length: float, width: float) -> None:
+        """Note an object of a class of the registry around the frame's origin, `length` along x."""
+        corners = []
+        for along, across in ((-1, -1), (1, -1), (1, 1), (-1, 1)):
+            x, y = self.place(along * length / 2, across * width / 2)
+            corners.append((METRE * x, METRE * y))
+        self.drawing.labels.append(Label(name, tuple(corners)))

@@ -1,7 +1,6 @@
 """Shapes to pixels: one compiled loop that paints a list of simple shapes in their order.
 
-A shape is a row of numbers (see `FIELDS`), so a scene of tens of thousands of shapes costs one call.
-Edges are antialiased by the signed distance to the outline.
+A shape is a row of numbers (see `FIELDS`), so tens of thousands of shapes cost one call. Edges are antialiased by the signed distance to the outline.
 """
 
 from __future__ import annotations
@@ -98,10 +97,10 @@ def _cast(
     sweep_v = -sine * sweep_x + cosine * sweep_y
     reach_x = abs(cosine) * half_u + abs(sine) * half_v + 1
     reach_y = abs(sine) * half_u + abs(cosine) * half_v + 1
-    left = max(0, int(math.floor(row[1] - reach_x + min(0.0, sweep_x))))
-    right = min(width, int(math.ceil(row[1] + reach_x + max(0.0, sweep_x))))
-    top = max(0, int(math.floor(row[2] - reach_y + min(0.0, sweep_y))))
-    bottom = min(height, int(math.ceil(row[2] + reach_y + max(0.0, sweep_y))))
+    left = max(0, math.floor(row[1] - reach_x + min(0.0, sweep_x)))
+    right = min(width, math.ceil(row[1] + reach_x + max(0.0, sweep_x)))
+    top = max(0, math.floor(row[2] - reach_y + min(0.0, sweep_y)))
+    bottom = min(height, math.ceil(row[2] + reach_y + max(0.0, sweep_y)))
     length = sweep_u * sweep_u + sweep_v * sweep_v
     depth = np.uint8(255 * row[12])
     for y in range(top, bottom):
@@ -145,8 +144,8 @@ def _fill_upright(
     height, width = shade.shape
     west, east = row[1] - reach_x, row[1] + reach_x
     north, south = row[2] - reach_y, row[2] + reach_y
-    left, right = max(0, int(math.floor(west))), min(width, int(math.ceil(east)))
-    top, bottom = max(0, int(math.floor(north))), min(height, int(math.ceil(south)))
+    left, right = max(0, math.floor(west)), min(width, math.ceil(east))
+    top, bottom = max(0, math.floor(north)), min(height, math.ceil(south))
     red, green = np.uint8(row[8] + 0.5), np.uint8(row[9] + 0.5)
     blue, rough = np.uint8(row[10] + 0.5), np.uint8(row[11] + 0.5)
     raised = row[15] > 0.0
@@ -203,11 +202,11 @@ def paint(
         room_v = half_u if kind == SECTOR else half_v
         reach_x = abs(cosine) * room_u + abs(sine) * room_v + 1
         reach_y = abs(sine) * room_u + abs(cosine) * room_v + 1
-        left = max(0, int(math.floor(row[1] - reach_x)))
-        right = min(width, int(math.ceil(row[1] + reach_x)))
-        top = max(0, int(math.floor(row[2] - reach_y)))
-        bottom = min(height, int(math.ceil(row[2] + reach_y)))
-        solid = kind == ROOF or kind == DOME or kind == CROWN  # noqa: SIM109 (compiled)
+        left = max(0, math.floor(row[1] - reach_x))
+        right = min(width, math.ceil(row[1] + reach_x))
+        top = max(0, math.floor(row[2] - reach_y))
+        bottom = min(height, math.ceil(row[2] + reach_y))
+        solid = kind in (ROOF, DOME, CROWN)
         for y in range(top, bottom):
             dy = y + 0.5 - row[2]
             for x in range(left, right):

@@ -103,3 +103,11 @@ def photograph(built: Built, region: Region, seed: int) -> np.ndarray:
     paint(built.drawing.shapes(), canvas, shade, *built.look.sun)
     noise = np.random.default_rng([seed, region.number, 1])
     return develop(canvas, shade, built.look, noise)
+
+
+def load_kernels() -> None:
+    """Compile or load the compiled loops, so that processes forked afterwards share them."""
+    canvas, shade = np.zeros((16, 16, 4), dtype=np.uint8), np.zeros((16, 16), dtype=np.uint8)
+    look = draw_look(random.Random(0), 0)
+    paint(Drawing().shapes(), canvas, shade, *look.sun)
+    develop(canvas, shade, look, np.random.default_rng(0))

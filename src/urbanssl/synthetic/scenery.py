@@ -1,4 +1,4 @@
-"""What stands in the city besides the 16 classes: houses, sheds, trees, stacks. Sizes are metres."""
+"""What stands in the city besides the 16 classes: houses, sheds, trees. Sizes are metres."""
 
 from __future__ import annotations
 

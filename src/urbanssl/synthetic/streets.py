@@ -53,7 +53,7 @@ def lay_streets(pen: Pen, rng: random.Random, look: Look, count: int, side: floa
             x, y = column * side, row * side
             corner = pen.at(x + bend.across(y), y + bend.along(x))
             within = 0 < row < count and 0 < column < count
-            if within and side > 60 and rng.random() < 0.45:
+            if within and side > 60 and rng.random() < 0.65:
                 objects.roundabout(corner, rng, look, rng.uniform(25, 29))
             else:
                 _crossing(corner, look)
