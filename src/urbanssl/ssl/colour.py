@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from urbanssl.ssl.felzenszwalb import compiled
+from urbanssl.compiled import compiled_fast
 
 Bytes = NDArray[np.uint8]
 
@@ -22,7 +22,7 @@ _CURVE_X = np.arange(_CURVE_STEPS + 2) / _CURVE_STEPS
 _CURVE = np.where(_CURVE_X > 0.008856, np.cbrt(_CURVE_X), 7.787 * _CURVE_X + 16 / 116)
 
 
-@compiled
+@compiled_fast
 def hsv_of(image: Bytes) -> Bytes:
     """Return hue / 2 (0 to 179), saturation and value (0 to 255) of `(H, W, 3)` blue-green-red."""
     height, width, _ = image.shape
@@ -48,7 +48,7 @@ def hsv_of(image: Bytes) -> Bytes:
     return hsv
 
 
-@compiled
+@compiled_fast
 def lab_of(image: Bytes) -> Bytes:
     """Return CIE Lab of `(H, W, 3)` blue-green-red: L x 2.55, a + 128, b + 128, rounded."""
     height, width, _ = image.shape
@@ -72,7 +72,7 @@ def lab_of(image: Bytes) -> Bytes:
     return lab
 
 
-@compiled
+@compiled_fast
 def resized(image: Bytes, height: int, width: int) -> Bytes:
     """Resize `(H, W, C)` bilinearly (pixel centres at half, no smoothing, edges repeated)."""
     rows, columns, channels = image.shape

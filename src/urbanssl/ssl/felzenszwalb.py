@@ -7,28 +7,13 @@ Euclidean distances of colours in grey levels (0 to 255), edges join the 4 or 8 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from urbanssl.compiled import compiled_fast
+
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
-
-
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile with numba, the machine code kept on disk where a folder for it can be written.
-
-    numba looks for a folder beside the package, in NUMBA_CACHE_DIR and in the user's cache; where
-    none of them is writable it raises RuntimeError, and the code is compiled anew by each process.
-    """
-    try:
-        result: Callable[..., Any] = numba.njit(cache=True, nogil=True, fastmath=True)(function)
-    except RuntimeError:
-        result = numba.njit(nogil=True, fastmath=True)(function)
-    return result
 
 
 def segment(
@@ -54,7 +39,7 @@ def segment(
     ends, weights = edges_of(blurred, diagonal)
     order = sort_positive(weights)
     height, width = image.shape[:2]
-    labels, _ = join_pixels(ends, weights, order, height * width, np.float32(k), min_size)
+    labels, _ = join_pixels(ends, weights, order, height * width, k, min_size)
     return labels.reshape(height, width)
 
 
@@ -66,7 +51,7 @@ def gaussian(sigma: float) -> Floats:
     return (taps / taps.sum()).astype(np.float32)
 
 
-@compiled
+@compiled_fast
 def mirrored(index: int, length: int) -> int:
     """Return the pixel that stands for one outside of the image (edge pixel repeated)."""
     if index < 0:
@@ -76,7 +61,7 @@ def mirrored(index: int, length: int) -> int:
     return min(max(index, 0), length - 1)
 
 
-@compiled
+@compiled_fast
 def blur(image: Floats, taps: Floats) -> Floats:
     """Blur `(H, W, C)` float32 along rows and columns."""
     height, width, channels = image.shape
@@ -99,7 +84,7 @@ def blur(image: Floats, taps: Floats) -> Floats:
     return blurred
 
 
-@compiled
+@compiled_fast
 def edges_of(image: Floats, diagonal: bool) -> tuple[Ints, Floats]:
     """Return the edges between neighbouring pixels.
 
@@ -131,7 +116,7 @@ def edges_of(image: Floats, diagonal: bool) -> tuple[Ints, Floats]:
     return ends[:count], weights[:count]
 
 
-@compiled
+@compiled_fast
 def sort_positive(values: Floats) -> Ints:
     """Return the stable ascending order of float32 numbers that are not negative.
 
@@ -154,7 +139,7 @@ def sort_positive(values: Floats) -> Ints:
     return order
 
 
-@compiled
+@compiled_fast
 def root_of(parents: Ints, node: int) -> int:
     """Return the root of a node's tree, halving the path on the way."""
     while parents[node] != node:
@@ -163,7 +148,7 @@ def root_of(parents: Ints, node: int) -> int:
     return node
 
 
-@compiled
+@compiled_fast
 def unite(parents: Ints, sizes: Ints, a: int, b: int) -> int:
     """Join the trees of two roots, the smaller below the larger; return the root."""
     if sizes[a] < sizes[b]:
@@ -173,7 +158,7 @@ def unite(parents: Ints, sizes: Ints, a: int, b: int) -> int:
     return a
 
 
-@compiled
+@compiled_fast
 def join_pixels(
     ends: Ints, weights: Floats, order: Ints, pixels: int, k: float, min_size: int
 ) -> tuple[Ints, int]:
@@ -192,7 +177,7 @@ def join_pixels(
         a, b = root_of(parents, ends[e, 0]), root_of(parents, ends[e, 1])
         if a != b and weights[e] <= limits[a] and weights[e] <= limits[b]:
             root = unite(parents, sizes, a, b)
-            limits[root] = weights[e] + k / sizes[root]
+            limits[root] = weights[e] + np.float32(k) / sizes[root]
     for e in order:
         a, b = root_of(parents, ends[e, 0]), root_of(parents, ends[e, 1])
         if a != b and (sizes[a] < min_size or sizes[b] < min_size):

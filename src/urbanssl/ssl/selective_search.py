@@ -17,12 +17,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from urbanssl.compiled import compiled_fast
 from urbanssl.ssl.colour import hsv_of, lab_of, resized
 from urbanssl.ssl.felzenszwalb import (
     Floats,
     Ints,
     blur,
-    compiled,
     edges_of,
     gaussian,
     join_pixels,
@@ -109,7 +109,7 @@ def ranked_order(regions: Regions) -> NDArray[np.int64]:
     return np.lexsort((-area, -regions.highest))
 
 
-@compiled
+@compiled_fast
 def hierarchy(image: NDArray[np.uint8]) -> tuple[Ints, Floats]:
     """Return boxes `(n, 4)` int32 and levels `(n,)` of all regions of all groupings, with copies.
 
@@ -137,7 +137,7 @@ def hierarchy(image: NDArray[np.uint8]) -> tuple[Ints, Floats]:
     return boxes[:count], levels[:count]
 
 
-@compiled
+@compiled_fast
 def words_of(image: NDArray[np.uint8]) -> NDArray[np.int32]:
     """Return, for each pixel, the histogram bins it counts in.
 
@@ -180,7 +180,7 @@ def words_of(image: NDArray[np.uint8]) -> NDArray[np.int32]:
     return words
 
 
-@compiled
+@compiled_fast
 def outlines(labels: Ints, regions: int) -> tuple[Ints, Ints, NDArray[np.bool_]]:
     """Return boxes `(n, 4)`, sizes `(n,)` in pixels, neighbourhood `(n, n)` of labelled regions."""
     height, width = labels.shape
@@ -203,7 +203,7 @@ def outlines(labels: Ints, regions: int) -> tuple[Ints, Ints, NDArray[np.bool_]]
     return rects, sizes, near
 
 
-@compiled
+@compiled_fast
 def histograms_of(labels: Ints, regions: int, words: Ints, sizes: Ints) -> Floats:
     """Return `(n, bins)` histograms of regions; colour and texture each sum to 1."""
     columns = words.shape[1]
@@ -222,7 +222,7 @@ def histograms_of(labels: Ints, regions: int, words: Ints, sizes: Ints) -> Float
     return histograms
 
 
-@compiled
+@compiled_fast
 def likeness(
     a: int, b: int, rects: Ints, sizes: Ints, histograms: Floats, first: int, area: int
 ) -> float:
@@ -242,7 +242,7 @@ def likeness(
     return shared + size + fill
 
 
-@compiled
+@compiled_fast
 def best_of(row: Floats) -> int:
     """Return the place of the largest number of a row."""
     best = 0
@@ -252,7 +252,7 @@ def best_of(row: Floats) -> int:
     return best
 
 
-@compiled
+@compiled_fast
 def group(
     segment_rects: Ints,
     segment_sizes: Ints,
@@ -298,7 +298,7 @@ def group(
     return count
 
 
-@compiled
+@compiled_fast
 def join_regions(a: int, b: int, rects: Ints, sizes: Ints, histograms: Floats, first: int) -> None:
     """Put region b into region a: union of boxes, histograms averaged by size."""
     both = sizes[a] + sizes[b]
@@ -311,7 +311,7 @@ def join_regions(a: int, b: int, rects: Ints, sizes: Ints, histograms: Floats, f
     sizes[a] = both
 
 
-@compiled
+@compiled_fast
 def renew(
     a: int,
     b: int,
