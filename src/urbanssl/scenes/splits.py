@@ -125,10 +125,10 @@ def _neighbourhoods(scene: NDArray[np.object_], degrees: Floats) -> list[NDArray
 
 
 def _utm(lon: float, lat: float) -> str:
-    """Return the EPSG code of the UTM zone (WGS 84) of a point, polar stereographic at the poles."""
+    """Return the EPSG code of a point's UTM zone; polar stereographic near the poles."""
     if not -80 <= lat <= 84:
         return "EPSG:5041" if lat > 0 else "EPSG:5042"
-    zone = int(math.floor((lon + 180) / 6)) % 60 + 1
+    zone = math.floor((lon + 180) / 6) % 60 + 1
     return f"EPSG:{(32600 if lat >= 0 else 32700) + zone}"
 
 
