@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import glob
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -263,12 +264,18 @@ def _missing_files(
         for path, name in _named(named, keys):
             if path in wrong or not isinstance(name, str) or name in words:
                 continue
-            if Path(name).is_file() or any(Path(match).is_file() for match in glob.glob(name)):
+            file = os.path.expandvars(name)
+            if any(Path(match).is_file() for match in (file, *glob.glob(file))):
                 continue
-            folder = Path(name).parent
-            near = difflib.get_close_matches(name, map(str, folder.glob("*")), n=1)
+            if unset := re.findall(r"\$\{?(\w+)", file):
+                what = f"{name!r}: the variable {unset[0]} is not set"
+                remedy = f"export {unset[0]}=FOLDER before starting, or write the folder here"
+                yield Problem(_where(path, values, files, missing=False), what, remedy)
+                continue
+            folder = Path(file).parent
+            near = difflib.get_close_matches(file, map(str, folder.glob("*")), n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
-            what = f"{name!r}: no such file in {Path.cwd()}"
+            what = f"{file!r}: no such file in {Path.cwd()}"
             yield Problem(
                 _where(path, values, files, missing=False), what, f"{hint}allowed: {kind}"
             )
