@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from affine import Affine
+from numpy.typing import NDArray
 
 from urbanssl.artifacts import write_json, write_table
 from urbanssl.labels.clip import clip_boxes, map_boxes
@@ -28,12 +29,27 @@ _SCENE_COLUMNS = ["scene", "image", "class_name", "x1", "y1", "x2", "y2", "ignor
 
 @dataclass(frozen=True)
 class _OnTile:
-    """The boxes that show on one tile."""
+    """A tile and the boxes that show on it.
 
-    tile: Any  # a row of the tile table, with `block`, `split`, `shard_index`, `size`
-    boxes: pd.DataFrame
-    clipped: np.ndarray
-    share: np.ndarray
+    Attributes:
+        tile_id, scene, block, split, shard_index: of the tile.
+        size: its side in pixels.
+        boxes: all boxes of the scene, column by column.
+        rows: which of them show here.
+        clipped: (n, 4) in tile pixels.
+        share: (n,) of their area that shows.
+    """
+
+    tile_id: str
+    scene: str
+    block: str
+    split: str
+    shard_index: int
+    size: int
+    boxes: Mapping[str, NDArray[Any]]
+    rows: NDArray[np.int64]
+    clipped: NDArray[np.float64]
+    share: NDArray[np.float64]
 
 
 def assemble_coco(
@@ -63,46 +79,47 @@ def assemble_coco(
     """
     found = [
         shown
-        for scene_boxes_path, table in zip(boxes, tables, strict=True)
-        for shown in _shown(pd.read_parquet(scene_boxes_path), _tiles(table, splits))
+        for scene, table in zip(boxes, tables, strict=True)
+        for shown in _shown(pd.read_parquet(scene), _tiles(table, splits))
     ]
     for split in SPLITS:
-        on_split = [shown for shown in found if shown.tile.split == split]
+        on_split = [shown for shown in found if shown.split == split]
         write_json(outputs[split], _coco(on_split, labels, about))
-    on_test = [shown for shown in found if shown.tile.split == "test"]
+    on_test = [shown for shown in found if shown.split == "test"]
     write_table(scene_boxes, _scene_boxes(on_test, labels.min_visible), about)
 
 
 def _tiles(table: Path, splits: Path) -> pd.DataFrame:
-    tiles = pd.read_parquet(
-        table, columns=["tile_id", "scene", "image", "x_off", "y_off", "width", "to_image"]
-    )
+    tiles = pd.read_parquet(table, columns=["tile_id", "scene", "image", "width", "to_image"])
     tiles["shard_index"] = np.arange(len(tiles))
     drawn = pd.read_parquet(splits, columns=["tile_id", "block", "split"])
     return tiles.merge(drawn, on="tile_id", how="inner", validate="one_to_one")
 
 
-def _shown(boxes: pd.DataFrame, tiles: pd.DataFrame) -> Iterator[_OnTile]:
+def _shown(table: pd.DataFrame, tiles: pd.DataFrame) -> Iterator[_OnTile]:
     """Yield each tile with the boxes that show on it, in tile pixels."""
-    by_image = dict(tuple(boxes.groupby("image")))
-    none = boxes.iloc[:0]
+    boxes = {name: table[name].to_numpy() for name in table.columns}
+    corners = table[["x1", "y1", "x2", "y2"]].to_numpy(float)
+    of_image = table.groupby("image").indices
     for tile in tiles.itertuples(index=False):
-        own = by_image.get(tile.image, none)
+        own = np.asarray(of_image.get(tile.image, ()), np.int64)
         to_image = Affine(*tile.to_image)
         size = round(tile.width / (abs(to_image.a) + abs(to_image.b)))
-        corners = own[["x1", "y1", "x2", "y2"]].to_numpy(float)
-        moved = map_boxes(corners, tuple(~to_image)[:6])
+        moved = map_boxes(corners[own], tuple(~to_image)[:6])
         clipped, share = clip_boxes(moved, size, size)
         seen = share > 0
-        yield _OnTile(_Tile(tile, size), own[seen], clipped[seen], share[seen])
-
-
-class _Tile:
-    """A tile's row with its size."""
-
-    def __init__(self, row: Any, size: int) -> None:
-        self.tile_id, self.scene, self.shard_index = row.tile_id, row.scene, int(row.shard_index)
-        self.block, self.split, self.size = row.block, row.split, size
+        yield _OnTile(
+            tile.tile_id,
+            tile.scene,
+            tile.block,
+            tile.split,
+            int(tile.shard_index),
+            size,
+            boxes,
+            own[seen],
+            clipped[seen],
+            share[seen],
+        )
 
 
 def _coco(found: list[_OnTile], labels: LabelSettings, about: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,8 +127,7 @@ def _coco(found: list[_OnTile], labels: LabelSettings, about: Mapping[str, Any])
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     counts: Counter[str] = Counter()
-    for number, shown in enumerate(found, 1):
-        tile = shown.tile
+    for number, tile in enumerate(found, 1):
         images.append(
             {
                 "id": number,
@@ -123,26 +139,19 @@ def _coco(found: list[_OnTile], labels: LabelSettings, about: Mapping[str, Any])
                 "block": tile.block,
             }
         )
-        for row, box, share in zip(
-            shown.boxes.itertuples(index=False),
-            shown.clipped.tolist(),
-            shown.share.tolist(),
-            strict=True,
-        ):
-            reason = _reason_to_ignore(row.difficult, box, share, labels.min_visible)
+        for row, box, share in zip(tile.rows, tile.clipped.tolist(), tile.share, strict=True):
+            difficult = bool(tile.boxes["difficult"][row])
+            reason = _reason_to_ignore(difficult, box, share, labels.min_visible)
             counts[reason or "kept"] += 1
             if share > LEAST_VISIBLE:
-                annotations.append(
-                    _annotation(
-                        len(annotations) + 1,
-                        number,
-                        ids[row.class_name],
-                        box,
-                        share,
-                        bool(reason),
-                        row.source,
-                    )
-                )
+                annotation = {
+                    "id": len(annotations) + 1,
+                    "image_id": number,
+                    "category_id": ids[tile.boxes["class_name"][row]],
+                    "source": tile.boxes["source"][row],
+                    "visible": round(float(share), 4),
+                }
+                annotations.append({**annotation, **_geometry(box), **_flags(bool(reason))})
     return {
         "info": {**about, "counts": dict(counts)},
         "images": images,
@@ -164,39 +173,28 @@ def _reason_to_ignore(
     return "ignored: under a pixel" if x2 - x1 < 1 or y2 - y1 < 1 else None
 
 
-def _annotation(
-    number: int,
-    image: int,
-    category: int,
-    box: list[float],
-    share: float,
-    ignored: bool,
-    source: str,
-) -> dict[str, Any]:
-    x1, y1, x2, y2 = (round(side, 3) for side in box)
-    return {
-        "id": number,
-        "image_id": image,
-        "category_id": category,
-        "bbox": [x1, y1, round(x2 - x1, 3), round(y2 - y1, 3)],
-        "area": round((x2 - x1) * (y2 - y1), 3),
-        "iscrowd": int(ignored),
-        "ignore": int(ignored),
-        "visible": round(share, 4),
-        "source": source,
-    }
+def _geometry(box: list[float]) -> dict[str, Any]:
+    x1, y1, x2, y2 = box
+    width, height = x2 - x1, y2 - y1
+    sides = [round(side, 3) for side in (x1, y1, width, height)]
+    return {"bbox": sides, "area": round(width * height, 3)}
+
+
+def _flags(ignored: bool) -> dict[str, int]:
+    return {"iscrowd": int(ignored), "ignore": int(ignored)}
 
 
 def _scene_boxes(found: list[_OnTile], min_visible: float) -> pd.DataFrame:
-    parts = [
-        shown.boxes.assign(scene=shown.tile.scene, block=shown.tile.block, share=shown.share)
-        for shown in found
-        if len(shown.boxes)
-    ]
-    if not parts:
-        return pd.DataFrame(columns=_SCENE_COLUMNS)
-    every = pd.concat(parts).reset_index(names="box")
-    best = every.sort_values("share", ascending=False, kind="stable")
-    best = best.drop_duplicates(["scene", "box"]).sort_values(["scene", "box"])
-    best["ignore"] = best["difficult"] | (best["share"] < min_visible)
-    return best[_SCENE_COLUMNS].reset_index(drop=True)
+    """Return the boxes that show on tiles, each once, with the tile that shows most of it."""
+    best: dict[tuple[str, int], tuple[float, _OnTile]] = {}
+    for tile in found:
+        for row, share in zip(tile.rows.tolist(), tile.share.tolist(), strict=True):
+            key = (tile.scene, row)
+            if key not in best or share > best[key][0]:
+                best[key] = (share, tile)
+    rows = []
+    for (scene, row), (share, tile) in sorted(best.items(), key=lambda item: item[0]):
+        box = {name: values[row] for name, values in tile.boxes.items()}
+        box["ignore"] = bool(box["difficult"]) or share < min_visible
+        rows.append({**box, "scene": scene, "block": tile.block})
+    return pd.DataFrame(rows, columns=_SCENE_COLUMNS)
