@@ -106,7 +106,10 @@ class TileSettings(Section):
     min_valid: Share = Field(0.5, description="tiles with a smaller share of valid pixels go")
     bands: tuple[int, int, int] | None = Field(
         None,
-        description="the bands (from 1) read as red, green, blue; null: the first three",
+        description=(
+            "the bands (from 1) read as red, green, blue; null: those the file calls so, or else "
+            "its first three"
+        ),
     )
     scaling: ScalingSettings = Field(default_factory=ScalingSettings)  # type: ignore[arg-type]
 
