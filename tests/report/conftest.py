@@ -115,7 +115,7 @@ def _pretrain(root, rng):
             "probe": {"before": {"knn": 0.31}, "after": {"knn": 0.44}},
         }  # fmt: skip
         if stage == "swav":
-            log["prototypes"] = 64
+            log["curve"] = [{**point, "ln_k": 4.159} for point in log["curve"]]
         write_json(root / "pretrain" / stage / "log.json", log)
 
 
@@ -191,7 +191,23 @@ def _areas(root, rng):
             )  # fmt: skip
     areas = gpd.GeoDataFrame(rows, crs="EPSG:32615")
     write_table(root / "crime" / "table.parquet", areas, ABOUT)
-    report = {"not_reported": [{"area_id": "north03", "reason": "rate 0.0 at coverage 0"}]}
+    report = {
+        "rows_read": 70,
+        "repaired": [
+            {"what": "leading zeros", "count": 9, "examples": [{"from": "1001", "to": "01001"}]}
+        ],
+        "flagged": [
+            {
+                "reason": "0.0 is not a rate",
+                "count": 1,
+                "areas": [{"area_id": "north03", "name": "North 3"}],
+            }
+        ],
+        "missing": [{"area_id": "east99", "name": None, "why": "no row in the crime table"}],
+        "dropped": [{"reason": "no id", "count": 1, "ids": [""]}],
+        "outside_study": {"count": 5, "ids": ["a", "b"]},
+        "notes": ["no population for every area: rates are not shrunk"],
+    }
     write_json(root / "crime" / "table.json", report)
     return areas
 
@@ -234,11 +250,11 @@ def _crime(root, rng):
         ],
         "moran": {"i": 0.04, "p": 0.31},
         "errors_by_region": [
-            {"region": name, "areas": 16, "brier": 0.21}
+            {"group": name, "areas": 16, "high_share": 0.5, "auc": 0.7, "brier": 0.21}
             for name in ("north", "east", "south", "west")
         ],
         "reliability": {"objects": [
-            {"predicted": p, "observed": min(1.0, p + 0.05), "count": 12}
+            {"predicted": p, "observed": min(1.0, p + 0.05), "areas": 12}
             for p in (0.1, 0.3, 0.5, 0.7, 0.9)
         ]},
         "importance": [
@@ -254,6 +270,7 @@ def _refused(root, rng):
     write_json(root / "crime" / "metrics.json", {
         "verdict": {
             "claim": False,
+            "refused": True,
             "headline": "Two areas cannot tell a link from a coincidence, so nothing is claimed.",
             "reasons": ["fewer areas than the minimum"], "per_features": {},
         },

@@ -109,7 +109,7 @@ def reliability(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> Canvas:
     """Return observed share against predicted probability, with the line of perfect calibration.
 
     Args:
-        curves: by feature set, bins with `predicted`, `observed` and, where known, `count`.
+        curves: by feature set, bins with `predicted`, `observed` and, where known, `areas`.
     """
     with drawing(4.7, 3.7) as canvas:
         axes = canvas.add_subplot()
@@ -118,7 +118,10 @@ def reliability(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> Canvas:
         for number, (name, bins) in enumerate(curves.items()):
             x = [entry["predicted"] for entry in bins]
             y = [entry["observed"] for entry in bins]
-            sizes = [12 + 3 * float(entry.get("count") or 0) ** 0.75 for entry in bins]
+            sizes = [
+                12 + 3 * float(entry.get("areas") or entry.get("count") or 0) ** 0.75
+                for entry in bins
+            ]
             colour = PALETTE[number % len(PALETTE)]
             axes.plot(x, y, color=colour, lw=1.2)
             axes.scatter(
@@ -152,7 +155,7 @@ def curve(
         y_label: title of the vertical axis.
         reference: a horizontal line and what it stands for.
     """
-    with drawing(4.7, 2.9) as canvas:
+    with drawing(3.1, 2.5) as canvas:
         axes = canvas.add_subplot()
         for number, (name, (steps, values)) in enumerate(lines.items()):
             axes.plot(steps, values, color=PALETTE[number % len(PALETTE)], label=name)

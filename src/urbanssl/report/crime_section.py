@@ -23,7 +23,6 @@ from urbanssl.report.verdict import claims, crime_sentence, refused, truth_words
 from urbanssl.report.wording import (
     NONE,
     bounds_of,
-    counted,
     is_number,
     number,
     signed,
@@ -262,11 +261,11 @@ def _calibration(crime: Mapping[str, Any], album: Album) -> Iterator[Block]:
 
 
 def reliability_curves(stored: Any) -> dict[str, list[dict[str, Any]]]:
-    """Return bins with `predicted`, `observed` and `count` by feature set."""
+    """Return bins with `predicted`, `observed` and `areas` by feature set."""
     if isinstance(stored, Mapping) and {"predicted", "observed"} <= set(stored):
-        counts = stored.get("count") or [None] * len(stored["predicted"])
+        counts = stored.get("areas") or stored.get("count") or [None] * len(stored["predicted"])
         stored = [
-            {"predicted": p, "observed": o, "count": c}
+            {"predicted": p, "observed": o, "areas": c}
             for p, o, c in zip(stored["predicted"], stored["observed"], counts, strict=True)
         ]
     if isinstance(stored, list):
@@ -331,37 +330,35 @@ def _residuals(crime: Mapping[str, Any]) -> Iterator[Block]:
             "near zero, errors are not alike among neighbours; above zero, the model misses "
             "something that neighbours share."
         )
-    rows = _region_rows(errors)
-    if rows:
-        yield Table(
-            f"Errors by region, each predicted without it ({counted(len(rows), 'region')}).",
-            ("region", *_region_columns(errors)),
-            rows,
-        )
+    for name, found in (("region", errors), ("population", crime.get("errors_by_population"))):
+        if found:
+            yield Table(
+                f"Errors by {name}, each region predicted without it. Mean error: of the log rate; "
+                "above zero, the prediction is too high.",
+                (
+                    name,
+                    *(_COLUMN_TITLES.get(key, key.replace("_", " ")) for key in _columns(found)),
+                ),
+                [
+                    [
+                        str(entry.get("group", NONE)),
+                        *(_plain(entry.get(k)) for k in _columns(found)),
+                    ]
+                    for entry in found
+                ],
+            )
 
 
-def _region_entries(errors: Any) -> list[dict[str, Any]]:
-    if isinstance(errors, Mapping):
-        return [
-            {"region": name, **(entry if isinstance(entry, Mapping) else {"error": entry})}
-            for name, entry in errors.items()
-        ]
-    return [dict(entry) for entry in errors or []]
+_COLUMN_TITLES = {
+    "high_share": "share high",
+    "auc": "AUC",
+    "brier": "Brier",
+    "mean_error_log_rate": "mean error",
+}
 
 
-def _region_columns(errors: Any) -> list[str]:
-    entries = _region_entries(errors)
-    names = dict.fromkeys(key for entry in entries for key in entry if key != "region")
-    return [name.replace("_", " ") for name in names]
-
-
-def _region_rows(errors: Any) -> list[list[str]]:
-    entries = _region_entries(errors)
-    keys = dict.fromkeys(key for entry in entries for key in entry if key != "region")
-    return [
-        [str(entry.get("region", NONE)), *(_plain(entry.get(key)) for key in keys)]
-        for entry in entries
-    ]
+def _columns(entries: Scores) -> list[str]:
+    return [key for key in dict.fromkeys(k for e in entries for k in e) if key != "group"]
 
 
 def _plain(value: Any) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from urbanssl.report.blocks import Block, Heading, Note, Prose, Section, Table
+from urbanssl.report.blocks import Block, Heading, Items, Note, Prose, Section, Table
 from urbanssl.report.drawing import Album
 from urbanssl.report.gather import Results
 from urbanssl.report.maps import split_map
@@ -222,36 +222,62 @@ def _crime_table(results: Results) -> Iterator[Block]:
     yield Prose(
         f"{counted(len(table), 'area')} in {counted(table['region'].nunique(), 'region')}.{tail}"
     )
-    rows = list(remarks(report or {}))
+    rows = remarks(report or {})
     if rows:
         yield Table(
-            "Rows of the crime table that were repaired, flagged or left out.",
-            ("what", "where", "detail"),
+            "What was done to the crime table: every row or area that was repaired, flagged (kept "
+            "on the map, not learned from), missing or left out.",
+            ("what", "count", "why", "which"),
             rows,
-            text_columns=frozenset({0, 1, 2}),
+            text_columns=frozenset({0, 2, 3}),
         )
+    notes = [str(note) for note in (report or {}).get("notes") or []]
+    if notes:
+        yield Items(notes)
 
 
-def remarks(report: Mapping[str, Any]) -> Iterator[list[str]]:
-    """Yield the rows of `crime/table.json`: what was done, to which area or row, and why."""
-    for what, entries in report.items():
-        if what == "about" or not isinstance(entries, list):
-            continue
-        for entry in entries:
-            if isinstance(entry, Mapping):
-                where = next(
-                    (
-                        str(entry[key])
-                        for key in ("area_id", "where", "area", "row")
-                        if key in entry
-                    ),
-                    NONE,
-                )
-                detail = [
-                    f"{value}" if key in ("reason", "why", "what", "note") else f"{key} {value}"
-                    for key, value in entry.items()
-                    if key not in ("area_id", "where", "area", "row") and value is not None
-                ]
-                yield [what.replace("_", " "), where, "; ".join(detail)]
-            else:
-                yield [what.replace("_", " "), NONE, str(entry)]
+def remarks(report: Mapping[str, Any]) -> list[list[str]]:
+    """Return the account of `crime/table.json` as rows: what, how many, why, which."""
+    rows = [
+        ["repaired", f"{entry['count']:,}", str(entry["what"]), _first(_changes(entry), entry)]
+        for entry in report.get("repaired") or []
+    ]
+    rows += [
+        ["flagged", f"{entry['count']:,}", str(entry["reason"]), _first(_areas(entry), entry)]
+        for entry in report.get("flagged") or []
+    ]
+    rows += [
+        ["missing", "1", str(entry["why"]), _area(entry)] for entry in report.get("missing") or []
+    ][:20]
+    rows += [
+        ["left out", f"{entry['count']:,}", str(entry["reason"]), _first(_ids(entry), entry)]
+        for entry in report.get("dropped") or []
+    ]
+    outside = report.get("outside_study") or {}
+    if outside.get("count"):
+        why = "belongs to no area of the study"
+        rows.append(["not used", f"{outside['count']:,}", why, _first(_ids(outside), outside)])
+    return rows
+
+
+def _first(named: list[str], entry: Mapping[str, Any], at_most: int = 5) -> str:
+    more = int(entry["count"]) - min(at_most, len(named))
+    text = ", ".join(named[:at_most])
+    return f"{text} and {more:,} more" if more > 0 and text else text
+
+
+def _changes(entry: Mapping[str, Any]) -> list[str]:
+    return [f"{change['from']} → {change['to']}" for change in entry.get("examples") or []]
+
+
+def _areas(entry: Mapping[str, Any]) -> list[str]:
+    return [_area(area) for area in entry.get("areas") or []]
+
+
+def _ids(entry: Mapping[str, Any]) -> list[str]:
+    return [str(name) or "(empty)" for name in entry.get("ids") or []]
+
+
+def _area(entry: Mapping[str, Any]) -> str:
+    name = entry.get("name")
+    return f"{entry['area_id']} ({name})" if name else str(entry["area_id"])

@@ -108,7 +108,7 @@ def precision_recall(curves: Mapping[str, pd.DataFrame]) -> Canvas:
                 ls=styles[number % len(styles)],
                 label=name,
             )
-        axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", ylabel="precision at IoU 0.5")
+        axes.set(xlim=(0, 1.03), ylim=(0, 1.03), xlabel="recall", ylabel="precision at IoU 0.5")
         axes.legend(loc="upper right")
     return canvas
 
@@ -131,7 +131,7 @@ def confusion(names: Sequence[str], counts: np.ndarray) -> Canvas:
             axes.add_patch(
                 _cell(column, row, BLUE if correct else VERMILION, 0.12 + 0.88 * share[row, column])
             )
-            dark = share[row, column] > 0.45
+            dark = share[row, column] > 0.6
             axes.text(
                 column,
                 row,

@@ -14,7 +14,7 @@ from urbanssl.report.comparison import differences, summarise
 from urbanssl.report.drawing import Album
 from urbanssl.report.gather import Results, Run, fractions_of
 from urbanssl.report.pictures import examples, side_by_side, spread
-from urbanssl.report.wording import counted, listed, number, signed, with_interval
+from urbanssl.report.wording import NONE, counted, listed, number, signed, with_interval
 
 #: Boxes below this score are left out of the example pictures.
 SHOWN_FROM = 0.3
@@ -63,47 +63,41 @@ def _arms(results: Results, album: Album) -> Iterator[Block]:
         "one half. Intervals come from resampling spatial blocks of the test area"
         + (" and from the spread over seeds." if len(budget.seeds) > 1 else ".")
     )
-    ap = summarise(results.scored, "AP")
-    other = {
-        (on, name): {(s.arm, s.fraction): s for s in summarise(results.scored, name, on)}
-        for on, name in (
-            ("tiles", "AP50"), ("tiles", "AP75"), ("tiles", "AR100"),
-            ("scenes", "AP"), ("scenes", "AP50"),
-        )
-    }  # fmt: skip
-    rows = []
-    for summary in ap:
-        arm = results.arm(summary.arm)
-        cells = [
-            summary.arm,
-            arm.init if arm else "",
-            f"{summary.fraction:g} %",
-            f"{summary.seeds}",
-        ]
-        cells.append(with_interval(summary.value, summary.interval))
-        for found in other.values():
-            entry = found.get((summary.arm, summary.fraction))
-            cells.append(with_interval(entry.value, entry.interval) if entry else "–")
-        rows.append(cells)
-    header = ("arm", "start", "labels", "seeds", "AP", "AP50", "AP75", "AR100")
-    yield Table(
-        "Scores by arm on the test split, on tiles and on whole scenes after merging, with 95 % "
-        "intervals.",
-        (*header, "scenes AP", "scenes AP50"),
-        rows,
-        text_columns=frozenset({0, 1}),
-    )
+    for on, where in (("tiles", "on test tiles"), ("scenes", "on whole scenes, after merging")):
+        rows = _rows(results, on)
+        if rows:
+            yield Table(
+                f"Scores by arm {where}, with 95 % intervals. Labels: share of the training tiles.",
+                ("arm", "start", "labels", "seeds", "AP", "AP50", "AP75", "AR100"),
+                rows,
+                text_columns=frozenset({0, 1}),
+            )
     most = max(run.fraction for run in results.scored)
-    for statistic, name in (("AP50", "AP50 on test tiles"),):
-        summaries = [s for s in summarise(results.scored, statistic) if s.fraction == most]
-        yield album.plot(
-            "arms",
-            draw.arms(summaries, name),
-            f"{name} by arm: "
-            + "; ".join(f"{s.arm} {number(s.value, 2)}" for s in summaries)
-            + ".",
-            "AP50 by arm with 95 % intervals, all at the same budget.",
-        )
+    full = [s for s in summarise(results.scored, "AP50") if s.fraction == most]
+    yield album.plot(
+        "arms",
+        draw.arms(full, "AP50 on test tiles"),
+        "AP50 by arm: " + "; ".join(f"{s.arm} {number(s.value, 2)}" for s in full) + ".",
+        "AP50 by arm with 95 % intervals, all at the same budget.",
+    )
+
+
+def _rows(results: Results, on: str) -> list[list[str]]:
+    names = ("AP50", "AP75", "AR100")
+    other = {
+        name: {(s.arm, s.fraction): s for s in summarise(results.scored, name, on)}
+        for name in names
+    }
+    rows = []
+    for summary in summarise(results.scored, "AP", on):
+        arm = results.arm(summary.arm)
+        cells = [summary.arm, arm.init if arm else "", f"{summary.fraction:g} %"]
+        cells += [f"{summary.seeds}", with_interval(summary.value, summary.interval)]
+        for name in names:
+            entry = other[name].get((summary.arm, summary.fraction))
+            cells.append(with_interval(entry.value, entry.interval) if entry else NONE)
+        rows.append(cells)
+    return rows
 
 
 def _starts(results: Results, album: Album) -> Iterator[Block]:

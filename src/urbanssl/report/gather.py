@@ -134,9 +134,10 @@ class Results:
     def provenance(self) -> dict[str, Any]:
         """Settings hash, version and seed as the newest metrics file carries them."""
         for content in (self.crime, *(run.score for run in self.runs)):
-            about = (content or {}).get("about")
-            if isinstance(about, dict) and about:
-                return dict(about)
+            for key in ("about", "provenance"):
+                about = (content or {}).get(key)
+                if isinstance(about, dict) and about:
+                    return dict(about)
         path = self.root / "scenes" / "catalogue.parquet"
         return table_about(path) if path.is_file() else {}
 

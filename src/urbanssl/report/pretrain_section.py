@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -102,10 +101,8 @@ def _curve(stage: str, log: Mapping[str, Any], album: Album) -> Figure | None:
 
 def _chance(stage: str, log: Mapping[str, Any]) -> float | None:
     """Return ln K for SwAV, the loss of K prototypes told apart by nothing."""
-    prototypes = log.get("prototypes")
-    return (
-        math.log(prototypes) if stage == "swav" and is_number(prototypes) and prototypes else None
-    )
+    level = (log.get("curve") or [{}])[-1].get("ln_k")
+    return float(level) if stage == "swav" and is_number(level) else None
 
 
 def _effort(stage: str, log: Mapping[str, Any]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +15,6 @@ from urbanssl.report.wording import (
     NONE,
     bounds_of,
     is_number,
-    listed,
     number,
     signed,
     with_interval,
@@ -31,8 +31,11 @@ def claims(results: Results) -> bool:
 
 
 def refused(results: Results) -> bool:
-    """Whether the crime stage declined to score at all: no scores means no accuracy to show."""
-    return results.crime is not None and not results.crime.get("scores")
+    """Whether the crime stage declined to score: then there is no accuracy to show."""
+    if results.crime is None:
+        return False
+    verdict = results.crime.get("verdict") or {}
+    return bool(verdict.get("refused")) or not results.crime.get("scores")
 
 
 def crime_sentence(results: Results) -> str:
@@ -45,13 +48,19 @@ def crime_sentence(results: Results) -> str:
 
 def verdict_section(results: Results) -> Section:
     """Return the verdict in words, without a number."""
-    blocks: list[Block] = [Note(crime_sentence(results), "verdict")]
+    headline = in_words(crime_sentence(results))
+    blocks: list[Block] = [Note(headline, "verdict")]
     verdict = (results.crime or {}).get("verdict") or {}
-    reasons = [str(reason) for reason in verdict.get("reasons") or []]
-    if reasons:
+    reasons = [in_words(str(reason)) for reason in verdict.get("reasons") or []]
+    if any(reason not in headline for reason in reasons):
         blocks.append(Items(reasons))
     blocks.append(Prose(detection_words(results)))
     return Section("verdict", "What this run shows", blocks)
+
+
+def in_words(sentence: str) -> str:
+    """Return a sentence of the verdict without its scores, which follow further down."""
+    return re.sub(r" \(AUC [^)]*\)", "", sentence)
 
 
 def detection_words(results: Results) -> str:
@@ -201,17 +210,11 @@ def _stacked(value: str, interval: Any) -> Markup:
 
 def truth_words(truth: Mapping[str, Any] | None) -> str | None:
     """Return what the embedded city's own truth allows, None where it is not stated."""
-    attainable = (truth or {}).get("attainable")
-    if not isinstance(attainable, Mapping):
-        return None
-    stated = [
-        f"{str(name).replace('_', ' ')} {number(value, 2)}"
-        for name, value in attainable.items()
-        if is_number(value)
-    ]
-    if not stated:
+    attainable = ((truth or {}).get("attainable") or {}).get("leave_region_out") or {}
+    if not is_number(attainable.get("auc")):
         return None
     return (
-        "The city was drawn, so its truth is known: the best possible model given the true "
-        f"features would reach {listed(stated)}."
+        "The city was drawn, so its truth is known: with whole regions held out, the best "
+        "possible model that is told what is built in each area would reach an AUC of "
+        f"{number(attainable['auc'], 2)}."
     )
