@@ -169,25 +169,27 @@ class TrainSettings(Budget):
 class SwavSettings(TrainSettings):
     """SwAV pretraining."""
 
-    recipe: str = "config/models/swav_tiny.py"
-    steps: PositiveInt = 200
-    batch_size: PositiveInt = 32
+    recipe: str = Field("config/models/swav_tiny.py", description="mmengine config of the network")
+    steps: PositiveInt = Field(200, description="training steps (batches)")
+    batch_size: PositiveInt = Field(32, description="images a step, over all processes")
 
 
 class MaeSettings(TrainSettings):
     """MAE pretraining."""
 
-    recipe: str = "config/models/mae_tiny.py"
-    steps: PositiveInt = 200
-    batch_size: PositiveInt = 32
+    recipe: str = Field("config/models/mae_tiny.py", description="mmengine config of the network")
+    steps: PositiveInt = Field(200, description="training steps (batches)")
+    batch_size: PositiveInt = Field(32, description="images a step, over all processes")
 
 
 class DetregSettings(TrainSettings):
     """DETReg pretraining of the detector from proposals and SwAV's embeddings."""
 
-    recipe: str = "config/models/detreg_tiny.py"
-    steps: PositiveInt = 150
-    batch_size: PositiveInt = 8
+    recipe: str = Field(
+        "config/models/detreg_tiny.py", description="mmengine config of the network"
+    )
+    steps: PositiveInt = Field(150, description="training steps (batches)")
+    batch_size: PositiveInt = Field(8, description="images a step, over all processes")
 
 
 class PretrainSettings(Section):
@@ -213,7 +215,9 @@ class PretrainSettings(Section):
 class ProposalSettings(Section):
     """Class-agnostic boxes for DETReg."""
 
-    method: Literal["selective_search", "random", "grid"] = "selective_search"
+    method: Literal["selective_search", "random", "grid"] = Field(
+        "selective_search", description="where the boxes come from; random and grid are ablations"
+    )
     size: Annotated[int, Field(ge=32, le=1024)] = Field(
         128, description="side in pixels to which a tile is resized for the search"
     )
@@ -251,12 +255,16 @@ class DetectSettings(Budget):
     """Finetuning of the detectors: arms x label fractions x seeds."""
 
     arms: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")], ArmSettings] = Field(
-        default_factory=_default_arms, min_length=1
+        default_factory=_default_arms,
+        min_length=1,
+        description="the arms, by name: a network and how it starts",
     )
     fractions: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
         (1.0,), min_length=1, description="shares of the training tiles that are used"
     )
-    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    seeds: tuple[int, ...] = Field(
+        (0,), min_length=1, description="every arm is trained once with each of these seeds"
+    )
     steps: PositiveInt = Field(200, description="training steps of every arm")
     batch_size: PositiveInt = Field(8, description="tiles a step, over all processes")
 
@@ -266,9 +274,9 @@ class PredictSettings(Section):
 
     study_arm: str = Field("detr-detreg", description="the arm that counts objects in areas")
     min_score: Share = Field(0.05, description="boxes with a lower score are dropped")
-    max_per_tile: PositiveInt = 100
+    max_per_tile: PositiveInt = Field(100, description="boxes kept of each tile, best first")
     merge_iou: Share = Field(0.5, description="IoU from which boxes of one class are one object")
-    batch_size: PositiveInt = 16
+    batch_size: PositiveInt = Field(16, description="tiles predicted at once")
 
 
 class ScoreSettings(Section):
@@ -337,7 +345,9 @@ class CrimeSettings(Section):
     min_coverage: Annotated[float, Field(ge=0, le=100)] = Field(
         50.0, description="areas that report less (percent) count as not reported"
     )
-    min_population: Annotated[int, Field(ge=0)] = 0
+    min_population: Annotated[int, Field(ge=0)] = Field(
+        0, description="areas with fewer people are not learned from"
+    )
     shrink: bool = Field(True, description="empirical-Bayes shrinkage of rates to the region mean")
     threshold: Literal["median", "tercile"] | PositiveFloat = Field(
         "median",
@@ -345,8 +355,12 @@ class CrimeSettings(Section):
     )
     min_areas: PositiveInt = Field(30, description="no claim below this many areas")
     min_regions: PositiveInt = Field(3, description="no claim below this many regions")
-    bootstrap: Annotated[int, Field(ge=100)] = 1000
-    permutations: Annotated[int, Field(ge=100)] = 500
+    bootstrap: Annotated[int, Field(ge=100)] = Field(
+        1000, description="resamples of areas for the intervals"
+    )
+    permutations: Annotated[int, Field(ge=100)] = Field(
+        500, description="exchanges of areas within regions for the permutation test"
+    )
     block: PositiveFloat | None = Field(
         None, description="side of a spatial block in metres; null: from the correlogram"
     )

@@ -163,6 +163,6 @@ def curve(
             axes.axhline(reference[0], color=INK, lw=0.9, ls=(0, (4, 3)), label=reference[1])
         axes.set_xlabel("training step")
         axes.set_ylabel(y_label)
-        if len(lines) > 1 or reference is not None:
+        if len(lines) > 1:
             axes.legend()
     return canvas

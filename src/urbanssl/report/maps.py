@@ -81,7 +81,7 @@ def area_map(
     areas: Any,
     column: str,
     label: str,
-    colours: Colormap | str = "cividis",
+    colours: Colormap | str = "PuBu",
     limits: tuple[float, float] | None = None,
     hatched: Sequence[bool] | None = None,
 ) -> Canvas:
@@ -92,18 +92,19 @@ def area_map(
         column: the value shown.
         label: its name with unit, beside the colours.
         colours: colour map.
-        limits: lowest and highest value of the colours; those of the data where left out.
+        limits: lowest and highest value of the colours; where left out, the 2nd and 98th
+            percentile, so that a single outlier does not hide the others.
         hatched: areas drawn with a hatch, whatever their value.
     """
     regions = sorted(areas["region"].astype(str).unique())[:MOST_REGIONS]
     values = areas[column].astype(float)
-    low, high = limits or (float(values.min()), float(values.max()))
+    low, high = limits or tuple(values.quantile((0.02, 0.98)))
     shade = ScalarMappable(
         Normalize(low, high if high > low else low + 1),
         colormaps[colours] if isinstance(colours, str) else colours,
     )
     marks = np.zeros(len(areas), bool) if hatched is None else np.asarray(hatched, bool)
-    columns = min(3, len(regions))
+    columns = 2 if len(regions) == 4 else min(3, len(regions))
     rows = -(-len(regions) // columns)
     with drawing(4.7, 1.62 * rows * 3 / max(columns, 2) + 0.75) as canvas:
         grid = canvas.subplots(rows, columns, squeeze=False)
