@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint clean lock rulegraph
+.PHONY: help setup demo test test-all lint clean lock schema rulegraph
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -39,6 +39,9 @@ lint: $(READY)  ## check format, style, types and the workflow
 
 lock:  ## pin anew everything that pyproject.toml asks for
 	@envs/lock.sh
+
+schema: $(READY)  ## write config/schema.json anew, which editors check settings with
+	$(BIN)/python -m urbanssl.settings_schema > config/schema.json
 
 rulegraph: $(READY)  ## draw docs/images/rulegraph.svg anew (needs graphviz)
 	$(BIN)/snakemake --rulegraph | $(BIN)/python -m urbanssl.report.rulegraph

@@ -19,7 +19,8 @@ rm -f "$resolved"
 } >"$lock"
 {
     cat <<'HEAD'
-# Made by `make lock`. conda env create -f envs/environment.yaml
+# Made by `make lock`.
+#   conda env create -f envs/environment.yaml && conda run -n urbanssl pip install --no-deps -e .
 name: urbanssl
 channels:
   - conda-forge
@@ -35,5 +36,4 @@ HEAD
     # pip resolves here, so the name that mmengine asks for is kept.
     sed -nE 's/^([a-z0-9.-]+==[^ ]+).*/      - \1/p' "$lock" |
         sed 's/opencv-python-headless/opencv-python/'
-    echo "      - --editable .."
 } >envs/environment.yaml

@@ -6,6 +6,8 @@ Everything is read off the JSON schema of `Settings`, so that no key is describe
 from __future__ import annotations
 
 import difflib
+import json
+import sys
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -151,3 +153,7 @@ def _plain(default: Any) -> str:
     if default is None or isinstance(default, bool):
         return str(default).lower().replace("none", "null")
     return f"[{', '.join(map(str, default))}]" if isinstance(default, list) else str(default)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(schema(), indent=2) + "\n")
