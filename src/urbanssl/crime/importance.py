@@ -16,7 +16,7 @@ from scipy.special import logit
 
 from urbanssl.crime.boosting import boosted_chance, fit_boosting
 from urbanssl.crime.held_out import HeldOut, Target
-from urbanssl.crime.metrics import auc
+from urbanssl.crime.metrics import Weights, auc
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -70,7 +70,7 @@ def grouped_importance(
     found: HeldOut,
     target: Target,
     places: Ints,
-    weights: NDArray[np.float32],
+    weights: Weights,
 ) -> list[dict[str, Any]]:
     """Return how much AUC is lost when a group of features is exchanged among held-out areas.
 

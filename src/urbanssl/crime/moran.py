@@ -130,14 +130,15 @@ def correlogram(
     if not apart:
         nothing = np.zeros(0)
         return Correlogram(nothing, nothing, np.zeros(0, np.int64), 1.0, 1.0)
-    distance, together = np.concatenate(apart), np.concatenate(product)
+    distance: Floats = np.concatenate(apart)
+    together: Floats = np.concatenate(product)
     spacing = max(float(np.median(np.concatenate(nearest))), 1e-9)
     step = (distance / spacing).astype(np.int64).clip(max=steps)
     count = np.bincount(step, minlength=steps + 1)[:steps]
     total = np.bincount(step, together, minlength=steps + 1)[:steps]
     spread = max(float(np.concatenate(variance).mean()), 1e-12)
     used = count > 0
-    middle = (np.arange(steps) + 0.5) * spacing
+    middle = (np.arange(steps, dtype=np.float64) + 0.5) * spacing
     correlation = total[used] / count[used] / spread
     return Correlogram(middle[used], correlation, count[used], spacing, float(distance.max()))
 

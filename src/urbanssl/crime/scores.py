@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from urbanssl.crime import metrics
 from urbanssl.crime.held_out import HeldOut, Target
 from urbanssl.crime.intervals import interval
+from urbanssl.crime.metrics import Weights
 from urbanssl.crime.permutation import p_value, permuted_auc
 
 Floats = NDArray[np.float64]
 
 
 def score_rows(
-    name: str, found: HeldOut, target: Target, weights: NDArray[np.float32]
+    name: str, found: HeldOut, target: Target, weights: Weights
 ) -> tuple[list[dict[str, Any]], Floats]:
     """Return one row a model, and the (B,) resampled AUC of the logistic one.
 
@@ -45,7 +46,7 @@ def _once(areas: int) -> Floats:
 
 
 def _class_scores(
-    chance: Floats, target: Target, weights: NDArray[np.float32], draws: Floats
+    chance: Floats, target: Target, weights: Weights, draws: Floats
 ) -> dict[str, Any]:
     once, fold, high = _once(len(chance)), target.scheme.fold, target.high
     return {
@@ -59,9 +60,7 @@ def _class_scores(
     }
 
 
-def _value_scores(
-    predicted: Floats, target: Target, weights: NDArray[np.float32]
-) -> dict[str, Any]:
+def _value_scores(predicted: Floats, target: Target, weights: Weights) -> dict[str, Any]:
     once, fold = _once(len(predicted)), target.scheme.fold
     return {
         "r2": float(metrics.r2(predicted, target.value, target.guess, once)[0]),

@@ -1,0 +1,133 @@
+"""Stage extract_features: one feature set on the tiles of one scene, as a float array."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from urbanssl.artifacts import write_json, written_whole
+from urbanssl.errors import SceneError, SettingsError
+from urbanssl.settings import FeatureSettings
+
+Floats = NDArray[np.float32]
+
+#: Tiles worked on together.
+BATCH = 32
+
+
+def extract(
+    name: str,
+    array: Path,
+    table: Path,
+    output: Path,
+    columns: Path,
+    settings: FeatureSettings,
+    seed: int,
+    weights: Path | None,
+    recipe: Path | None,
+    boxes: Path | None,
+    classes: Sequence[str],
+    training_arrays: list[Path],
+    about: dict[str, Any],
+) -> None:
+    """Write the features of a scene's tiles.
+
+    Args:
+        name: the feature set.
+        array: `tiles.npy` of the scene, (N, S, S, 3) uint8.
+        table: `tiles.parquet` of the scene.
+        output: `.npy`, (N, D) float32 in the order of the tiles.
+        columns: JSON beside it, naming the D columns.
+        settings: `rcf_filters`.
+        seed: of random filters.
+        weights: of a network.
+        recipe: of a network.
+        boxes: predicted boxes of the scene (`objects`).
+        classes: classes of the detector, in order.
+        training_arrays: shards that random filters are drawn from (`rcf`).
+        about: provenance.
+
+    Raises:
+        SceneError: tiles and table do not belong together.
+        SettingsError: a file that the set needs is missing.
+    """
+    tiles = np.load(array, mmap_mode="r")
+    rows = pd.read_parquet(table)
+    if len(tiles) != len(rows):
+        raise SceneError.at(array, f"{len(tiles)} tiles, its table has {len(rows)}", "tile again")
+    if name == "coordinates":
+        from urbanssl.features.coordinates import COLUMNS, coordinates
+
+        values, names = coordinates(rows), list(COLUMNS)
+    elif name == "objects":
+        from urbanssl.features.objects import objects_of_scene
+
+        values = objects_of_scene(_needed(boxes, name, "boxes"), rows, classes)
+        names = list(classes)
+    else:
+        function, named = _of_pixels(
+            name, settings, seed, weights, recipe, classes, training_arrays
+        )
+        values = in_batches(tiles, function)
+        names = named or [f"{name}{n}" for n in range(values.shape[1])]
+    with written_whole(output) as temporary:
+        np.save(temporary, values.astype(np.float32))
+    write_json(columns, {"set": name, "columns": names, "provenance": about})
+
+
+def _needed(path: Path | None, name: str, what: str) -> Path:
+    if path is None:
+        raise SettingsError.at(f"features {name}", f"no {what}", f"the set {name!r} needs {what}")
+    return path
+
+
+def _of_pixels(
+    name: str,
+    settings: FeatureSettings,
+    seed: int,
+    weights: Path | None,
+    recipe: Path | None,
+    classes: Sequence[str],
+    training_arrays: Sequence[Path],
+) -> tuple[Callable[[NDArray[np.uint8]], Floats], list[str] | None]:
+    """Return the function from tiles to features of a set, and its column names if it has any."""
+    if name == "histogram":
+        from urbanssl.features.histogram import colour_histogram, histogram_columns
+
+        return colour_histogram, histogram_columns()
+    if name == "texture":
+        from urbanssl.features.texture import texture, texture_columns
+
+        return texture, texture_columns()
+    if name == "rcf":
+        from urbanssl.features.rcf import draw_filters, open_shards, rcf
+
+        filters = draw_filters(open_shards(training_arrays), settings.rcf_filters, seed)
+        return lambda tiles: rcf(tiles, filters), None
+    from urbanssl.features.networks import network_features
+
+    function = network_features(
+        name, _needed(recipe, name, "recipe"), _needed(weights, name, "weights"), len(classes)
+    )
+    return function, None
+
+
+def in_batches(tiles: NDArray[np.uint8], function: Callable[[NDArray[np.uint8]], Floats]) -> Floats:
+    """Return the features of all tiles, read and worked on a few at a time.
+
+    Args:
+        tiles: (N, S, S, 3) uint8, memory-mapped.
+        function: (B, S, S, 3) to (B, D).
+    """
+    parts = [
+        function(np.asarray(tiles[start : start + BATCH])) for start in range(0, len(tiles), BATCH)
+    ]
+    if not parts:
+        width = function(np.zeros((1, *tiles.shape[1:]), np.uint8)).shape[1]
+        return np.zeros((0, width), np.float32)
+    return np.concatenate(parts)
