@@ -1,6 +1,7 @@
 """Shapes to pixels: one compiled loop that paints a list of simple shapes in their order.
 
-A shape is a row of numbers (see `FIELDS`), so tens of thousands of shapes cost one call. Edges are antialiased by the signed distance to the outline.
+A shape is a row of numbers (see `FIELDS`), so tens of thousands of shapes cost one call. Edges are
+antialiased by the signed distance to the outline.
 """
 
 from __future__ import annotations
