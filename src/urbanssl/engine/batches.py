@@ -30,7 +30,7 @@ def _steps(job: TrainJob, length: int, rank: int, world: int) -> StepBatches:
 
 
 def _tile_batches(job: TrainJob, rank: int, world: int) -> TileBatches:
-    shards = Shards(job.arrays, kept_tiles(job.tables, job.splits, job.strict))
+    shards = Shards(job.arrays, kept_tiles(job.tables, job.splits, job.strict), job.tables)
     ahead = 3 if job.settings.gpus else 0
     return TileBatches(shards, _steps(job, len(shards), rank, world), ahead)
 

@@ -26,18 +26,22 @@ class Shards:
     """
 
     def __init__(
-        self, arrays: Sequence[Path], keep: Sequence[NDArray[np.int64]] | None = None
+        self,
+        arrays: Sequence[Path],
+        keep: Sequence[NDArray[np.int64]] | None = None,
+        tables: Sequence[Path] = (),
     ) -> None:
         """Open the shards.
 
         Args:
             arrays: `(N, S, S, 3)` uint8 files.
             keep: for each shard the indices of the tiles that are used; None: all.
+            tables: the shards' tile tables, for those who ask where tiles lie.
 
         Raises:
             TrainingError: shards are not uint8 tiles of one size, or no tile is left.
         """
-        self.paths = list(arrays)
+        self.paths, self.tables = list(arrays), list(tables)
         self._open: list[NDArray[np.uint8]] = [np.load(path, mmap_mode="r") for path in arrays]
         self._check()
         self._keep = [None] * len(arrays) if keep is None else list(keep)

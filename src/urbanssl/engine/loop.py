@@ -20,9 +20,11 @@ from torch import nn
 
 from urbanssl.engine.checkpoints import newest_checkpoint, save_checkpoint
 from urbanssl.engine.data import step_seed
+from urbanssl.engine.facts import TrainingFacts
 from urbanssl.engine.log import Curve, say
 from urbanssl.engine.rank_state import gather_rank_buffers, restore_rank_buffers
 from urbanssl.engine.watch import check_finite
+from urbanssl.errors import TrainingError
 
 
 class StoppedBySignal(SystemExit):
@@ -101,6 +103,7 @@ class StepLoop(BaseLoop):
         self.batch, self.seed = batch, seed
         self.checkpoint_every, self.fingerprint = checkpoint_every, fingerprint
         self.curve = Curve(every=max(1, steps // 400))
+        self.probes: list[dict[str, float]] = []
         self.seconds = 0.0
         self._told_to_stop = False
 
@@ -126,6 +129,7 @@ class StepLoop(BaseLoop):
 
     def run(self) -> nn.Module:
         """Train from the newest checkpoint to the last step."""
+        self._refuse()
         self._resume()
         previous = signal.signal(signal.SIGTERM, self._stop_soon)
         try:
@@ -137,6 +141,16 @@ class StepLoop(BaseLoop):
         finally:
             signal.signal(signal.SIGTERM, previous)
         return self.runner.model
+
+    def _refuse(self) -> None:
+        """Let the network refuse a training that cannot work."""
+        model, tiles = bare_model(self.runner.model), self.dataloader.dataset
+        if not hasattr(model, "problems"):
+            return
+        world = get_dist_info()[1]
+        facts = TrainingFacts(self._max_iters, self.batch, world, len(tiles), tiles.size)
+        if found := model.problems(facts):
+            raise TrainingError.listing(found, "these settings cannot work")
 
     def _steps(self) -> None:
         self.dataloader.resume_at(self._iter)
@@ -184,6 +198,7 @@ class StepLoop(BaseLoop):
                 "optimizer": runner.optim_wrapper.state_dict(),
                 "schedulers": [entry.state_dict() for entry in runner.param_schedulers or []],
                 "curve": self.curve.state(),
+                "probes": self.probes,
                 "seconds": self.seconds,
             }
             save_checkpoint(self.folder, self._iter, state)
@@ -207,6 +222,7 @@ class StepLoop(BaseLoop):
         ):
             scheduler.load_state_dict(saved)
         self.curve.load_state(state["curve"])
+        self.probes = state["probes"]
         self.seconds, self._iter = state["seconds"], state["step"]
         say(f"resumed after step {self._iter} of {self._max_iters}")
 

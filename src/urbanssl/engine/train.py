@@ -151,7 +151,6 @@ def _export(job: TrainJob, model: Any, loop: Any, loaded: Mapping[str, Any]) -> 
     from urbanssl.engine.weight_files import write_weights
 
     state = model.exported_state() if hasattr(model, "exported_state") else model.state_dict()
-    probe = model.probe_report() if hasattr(model, "probe_report") else None
     images = loop.max_iters * loop.batch
     write_json(
         job.output_log,
@@ -162,7 +161,7 @@ def _export(job: TrainJob, model: Any, loop: Any, loaded: Mapping[str, Any]) -> 
             "images_per_second": images / max(loop.seconds, 1e-9),
             "peak_memory_mb": peak_memory_mb(),
             "weights": dict(loaded) or None,
-            "probe": probe,
+            "probe": loop.probes,
             "about": job.about,
         },
     )

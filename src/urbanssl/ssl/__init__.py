@@ -1,1 +1,1 @@
-"""TODO-doc."""
+"""Self-supervised pretraining: SwAV, MAE, and DETReg's proposals and targets."""

@@ -1,0 +1,35 @@
+# A masked autoencoder small enough for one core; the detector of vitdet_tiny has the same encoder.
+# He et al. 2022, with a narrow encoder and decoder.
+default_scope = "mmengine"
+custom_imports = dict(imports=["urbanssl.ssl.mae_model"])
+
+model = dict(
+    type="MAE",
+    image=192,
+    patch=16,
+    width=192,
+    depth=6,
+    heads=3,
+    decoder_width=96,
+    decoder_depth=2,
+    decoder_heads=3,
+    scale=(0.3, 1.0),
+)
+
+optim_wrapper = dict(
+    type="OptimWrapper",
+    optimizer=dict(type="AdamW", lr=1e-3, betas=(0.9, 0.95), weight_decay=0.05),
+    paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0),
+)
+auto_scale_lr = dict(base_batch_size=32)
+param_scheduler = [dict(type="MaeLR", warmup=0.1, end=1.0)]
+
+custom_hooks = [
+    dict(
+        type="StopAtCollapse",
+        key="feature_std",
+        floor=1e-4,
+        remedy="lower `lr` or lengthen the warm-up",
+    ),
+    dict(type="ProbeBlocks"),
+]

@@ -1,0 +1,121 @@
+"""The plain vision transformer, its tensors named as in MAE's release and timm.
+
+Dosovitskiy et al. 2021, "An Image is Worth 16x16 Words"; pre-norm blocks, exact GELU.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+_EPS = 1e-6
+
+
+class PatchEmbed(nn.Module):
+    """Patches to tokens by a convolution of the patch's size."""
+
+    def __init__(self, patch: int, width: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(3, width, patch, patch)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return `(N, L, D)` of `(N, 3, H, W)`, row by row."""
+        return self.proj(images).flatten(2).transpose(1, 2)
+
+
+class Attention(nn.Module):
+    """Self-attention; the rows of `qkv` are all queries' heads, then keys', then values'."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.proj = nn.Linear(width, width)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Return `(N, L, D)` of `(N, L, D)`."""
+        qkv = self.qkv(tokens).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        mixed = functional.scaled_dot_product_attention(qkv[0], qkv[1], qkv[2])
+        return self.proj(mixed.transpose(1, 2).flatten(2))
+
+
+class Mlp(nn.Module):
+    """Two linear layers with a GELU between."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(width, hidden)
+        self.fc2 = nn.Linear(hidden, width)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Return `(N, L, D)` of `(N, L, D)`."""
+        return self.fc2(functional.gelu(self.fc1(tokens)))
+
+
+class Block(nn.Module):
+    """A transformer block: attention and MLP, each after a norm and beside a shortcut."""
+
+    def __init__(self, width: int, heads: int, ratio: float = 4.0) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width, eps=_EPS)
+        self.attn = Attention(width, heads)
+        self.norm2 = nn.LayerNorm(width, eps=_EPS)
+        self.mlp = Mlp(width, int(width * ratio))
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Return `(N, L, D)` of `(N, L, D)`."""
+        tokens = tokens + self.attn(self.norm1(tokens))
+        return tokens + self.mlp(self.norm2(tokens))
+
+
+class VisionTransformer(nn.Module):
+    """A vision transformer for classification: MAE's network for fine-tuning and features.
+
+    Args:
+        image: side of the images in pixels.
+        patch: side of a patch in pixels.
+        width: channels of a token.
+        depth: number of blocks.
+        heads: heads of the attention.
+        classes: outputs of the head; 0 for none.
+        global_pool: pool the patch tokens, then norm (`fc_norm`); otherwise norm, class token.
+    """
+
+    def __init__(
+        self,
+        image: int,
+        patch: int,
+        width: int,
+        depth: int,
+        heads: int,
+        classes: int = 0,
+        global_pool: bool = True,
+    ) -> None:
+        super().__init__()
+        self.global_pool = global_pool
+        self.patch_embed = PatchEmbed(patch, width)
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
+        self.pos_embed = nn.Parameter(torch.zeros(1, (image // patch) ** 2 + 1, width))
+        self.blocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
+        if global_pool:
+            self.fc_norm = nn.LayerNorm(width, eps=_EPS)
+        else:
+            self.norm = nn.LayerNorm(width, eps=_EPS)
+        if classes:
+            self.head = nn.Linear(width, classes)
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """Return `(N, D)` features of `(N, 3, H, W)` normalised images."""
+        tokens = self.patch_embed(images) + self.pos_embed[:, 1:]
+        first = (self.cls_token + self.pos_embed[:, :1]).expand(len(tokens), -1, -1)
+        tokens = torch.cat([first, tokens], dim=1)
+        for block in self.blocks:
+            tokens = block(tokens)
+        if self.global_pool:
+            return self.fc_norm(tokens[:, 1:].mean(1))
+        return self.norm(tokens)[:, 0]
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return `(N, classes)` scores of `(N, 3, H, W)` normalised images."""
+        return self.head(self.features(images))
