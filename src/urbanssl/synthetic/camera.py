@@ -54,8 +54,8 @@ def _surface(
 
 
 @njit(cache=True, nogil=True)
-def _sensor(picture: np.ndarray, key: np.uint64, strength: int) -> None:
-    """Add noise of a triangular distribution: the sum of two random bytes a band."""
+def _sensor(picture: np.ndarray, tones: np.ndarray, key: np.uint64, strength: int) -> None:
+    """Put the picture through the tone curve, add noise: the sum of two random bytes a band."""
     height, width, _ = picture.shape
     level = np.int32(strength)
     for y in range(height):
@@ -67,7 +67,9 @@ def _sensor(picture: np.ndarray, key: np.uint64, strength: int) -> None:
                 first = np.int32((bits >> np.uint64(16 * band)) & np.uint64(255))
                 second = np.int32((bits >> np.uint64(16 * band + 8)) & np.uint64(255))
                 wave = (first + second - np.int32(255)) * level
-                value = np.int32(picture[y, x, band]) + ((wave + np.int32(32768)) >> np.int32(16))
+                value = np.int32(tones[picture[y, x, band], band]) + (
+                    (wave + np.int32(32768)) >> np.int32(16)
+                )
                 picture[y, x, band] = min(np.int32(255), max(np.int32(0), value))
 
 
@@ -89,10 +91,9 @@ def develop(
     keys = rng.integers(0, 2**63, 2, dtype=np.uint64)
     picture = np.empty((height, width, 3), dtype=np.uint8)
     _surface(canvas, shade, _patches(height, width, rng), keys[0], picture)
-    blurred = cv2.GaussianBlur(picture, (3, 3), look.blur)
-    picture = np.asarray(cv2.LUT(blurred, _tone_curve(look)[None]))
+    cv2.GaussianBlur(picture, (3, 3), look.blur, dst=picture)
     # The sum of two even bytes has a standard deviation of 104.5.
-    _sensor(picture, keys[1], round(65536 * look.noise / 104.5))
+    _sensor(picture, _tone_curve(look), keys[1], round(65536 * look.noise / 104.5))
     return picture
 
 

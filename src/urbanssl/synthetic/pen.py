@@ -182,7 +182,7 @@ class Pen:
     def crown(self, x: float, y: float, radius: float, paint: Paint, phase: float) -> None:
         """Draw the crown of a tree."""
         size = (radius * METRE, radius * METRE, 26.0, phase)
-        self._add(CANOPY, raster.CROWN, (x, y, 0.0), size, paint)
+        self._add(CANOPY, raster.CROWN, (x, y, phase), size, paint)
 
     def shadow(
         self,

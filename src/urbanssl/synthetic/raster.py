@@ -138,8 +138,22 @@ def _overlap(low: float, high: float, place: int) -> float:
 
 
 @njit(cache=True, nogil=True)
+def _packed(row: np.ndarray) -> np.uint32:
+    """Return a shape's colour and roughness as one number, in the canvas's order of bytes."""
+    value = np.uint32(0)
+    for band in range(4):
+        value |= np.uint32(row[8 + band] + 0.5) << np.uint32(8 * band)
+    return value
+
+
+@njit(cache=True, nogil=True)
 def _fill_upright(
-    row: np.ndarray, canvas: np.ndarray, shade: np.ndarray, reach_x: float, reach_y: float
+    row: np.ndarray,
+    canvas: np.ndarray,
+    whole: np.ndarray,
+    shade: np.ndarray,
+    reach_x: float,
+    reach_y: float,
 ) -> None:
     """Fill a box along the axes, by exact coverage: most of the ground is such."""
     height, width = shade.shape
@@ -147,22 +161,21 @@ def _fill_upright(
     north, south = row[2] - reach_y, row[2] + reach_y
     left, right = max(0, math.floor(west)), min(width, math.ceil(east))
     top, bottom = max(0, math.floor(north)), min(height, math.ceil(south))
-    red, green = np.uint8(row[8] + 0.5), np.uint8(row[9] + 0.5)
-    blue, rough = np.uint8(row[10] + 0.5), np.uint8(row[11] + 0.5)
+    colour = _packed(row)
     raised = row[15] > 0.0
     for y in range(top, bottom):
         share = row[12] * _overlap(north, south, y)
+        if share > 0.999:
+            whole[y, left + 1 : right - 1] = colour
+            if raised:
+                shade[y, left + 1 : right - 1] = 0
         for x in range(left, right):
-            cover = share
-            if x == left or x == right - 1:
-                cover *= _overlap(west, east, x)
-            if cover > 0.999:
-                canvas[y, x, 0], canvas[y, x, 1] = red, green
-                canvas[y, x, 2], canvas[y, x, 3] = blue, rough
-            else:
-                for band in range(4):
-                    old = float(canvas[y, x, band])
-                    canvas[y, x, band] = np.uint8(old + cover * (row[8 + band] - old) + 0.5)
+            if share > 0.999 and left < x < right - 1:
+                continue
+            cover = share * _overlap(west, east, x)
+            for band in range(4):
+                old = float(canvas[y, x, band])
+                canvas[y, x, band] = np.uint8(old + cover * (row[8 + band] - old) + 0.5)
             if raised:
                 shade[y, x] = np.uint8(shade[y, x] * (1.0 - cover))
 
@@ -181,6 +194,7 @@ def paint(
         sun_y: the same, downwards.
     """
     height, width = shade.shape
+    whole = canvas.view(np.uint32)[:, :, 0]
     steep = math.sqrt(sun_x * sun_x + sun_y * sun_y) + 1e-9
     for number in range(shapes.shape[0]):
         row = shapes[number]
@@ -193,9 +207,8 @@ def paint(
         plain = kind == BOX and p0 == 0.0 and p1 == 0.0 and row[13] == 0.0
         if plain and min(abs(sine), abs(cosine)) < 1e-6:
             turned = abs(sine) > 0.5
-            _fill_upright(
-                row, canvas, shade, half_v if turned else half_u, half_u if turned else half_v
-            )
+            reach_x, reach_y = (half_v, half_u) if turned else (half_u, half_v)
+            _fill_upright(row, canvas, whole, shade, reach_x, reach_y)
             continue
         sun_u = (cosine * sun_x + sine * sun_y) / steep
         sun_v = (-sine * sun_x + cosine * sun_y) / steep
@@ -207,7 +220,9 @@ def paint(
         right = min(width, math.ceil(row[1] + reach_x))
         top = max(0, math.floor(row[2] - reach_y))
         bottom = min(height, math.ceil(row[2] + reach_y))
+        colour = _packed(row)
         solid = kind in (ROOF, DOME, CROWN)
+        flat = row[13] == 0.0 and not solid
         for y in range(top, bottom):
             dy = y + 0.5 - row[2]
             for x in range(left, right):
@@ -218,6 +233,11 @@ def paint(
                 if cover <= 0.0:
                     continue
                 cover = row[12] * min(1.0, cover)
+                if cover > 0.999 and flat:
+                    whole[y, x] = colour
+                    if row[15] > 0.0:
+                        shade[y, x] = 0
+                    continue
                 light = 0.0
                 if solid:
                     light = _light(kind, u, v, half_u, half_v, p0, p1, sun_u, sun_v)
