@@ -313,10 +313,10 @@ def baths(site: Site, size: float) -> None:
     pools = max(1, int(size / 17))
     for number in range(pools):
         y = (number - (pools - 1) / 2) * size / pools
-        site.pen.box(ROAD, 0, y, size * 0.75, 13, tinted(look.pavement, 12, 20))
         for side in (-1, 1):
             pen = site.pen.at(side * size * 0.19, y)
             if site.choices.happens("pool"):
+                pen.box(ROAD, 0, 0, size * 0.36, 13, tinted(look.pavement, 12, 20))
                 objects.swimming_pool(pen, rng, min(13.0, size * 0.3), rng.uniform(6, 8))
             else:
                 scenery.plant(site.at(side * size * 0.19, y), 0, 0)
