@@ -26,7 +26,7 @@ _SCHEMES = {
     "region": (BLUE, "o"),
     "block": (GREEN, "s"),
     "random": (VERMILION, "D"),
-    "nearest": (ORANGE, "^"),
+    "distance": (ORANGE, "^"),
 }
 
 
@@ -165,4 +165,50 @@ def curve(
         axes.set_ylabel(y_label)
         if len(lines) > 1:
             axes.legend()
+    return canvas
+
+
+def effects(rows: Sequence[Mapping[str, Any]]) -> Canvas:
+    """Return accumulated local effects, one small panel a feature, on one scale.
+
+    Args:
+        rows: `feature`, `value` (edges) and `effect` at the edges.
+    """
+    columns = min(3, len(rows))
+    lines = -(-len(rows) // columns)
+    with drawing(6.6, 1.75 * lines + 0.35) as canvas:
+        grid = canvas.subplots(lines, columns, sharey=True, squeeze=False)
+        for axes in grid.flat[len(rows) :]:
+            axes.set_axis_off()
+        for axes, row in zip(grid.flat, rows, strict=False):
+            axes.plot(row["value"], row["effect"], color=BLUE)
+            axes.axhline(0, color=INK, lw=0.7, ls=(0, (4, 3)))
+            axes.plot(row["value"], np.zeros(len(row["value"])), "|", color=SOFT, ms=5, mew=0.7)
+            axes.set_title(str(row["feature"]).removesuffix("_mean"), fontsize=8.5)
+        canvas.supylabel("change of the chance", fontsize=8.5)
+        canvas.supxlabel("detected objects (mean over the area's tiles)", fontsize=8.5)
+    return canvas
+
+
+def correlogram(
+    distance: Sequence[float], correlation: Sequence[float], side: float | None
+) -> Canvas:
+    """Return Moran's I by distance.
+
+    Args:
+        distance: middle of each step, metres.
+        correlation: Moran's I of the pairs in it.
+        side: side of the blocks, metres.
+    """
+    far = max(distance) >= 5000
+    unit, scale = ("km", 1000.0) if far else ("m", 1.0)
+    with drawing(4.7, 2.7) as canvas:
+        axes = canvas.add_subplot()
+        axes.axhline(0, color=SOFT, lw=0.8)
+        axes.plot(np.asarray(distance) / scale, correlation, "o-", color=BLUE, ms=4.5)
+        if is_number(side):
+            axes.axvline(float(side or 0) / scale, color=INK, lw=0.9, ls=(0, (4, 3)))
+        axes.set_xlim(left=0)
+        axes.set_xlabel(f"distance between areas ({unit})")
+        axes.set_ylabel("Moran's I")
     return canvas

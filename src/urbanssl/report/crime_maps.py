@@ -85,15 +85,9 @@ def predictions_by_area(results: Results, features: str) -> pd.DataFrame | None:
     table = results.table("crime", "predictions.parquet")
     if table is None:
         return None
-    own = table[
-        (table["features"] == features) & table["scheme"].astype(str).str.contains("region")
-    ]
-    if "target" in own:
-        own = own[own["target"] == own["target"].iloc[0]] if len(own) else own
+    own = table[(table["features"] == features) & (table["scheme"] == "region")]
+    own = own[(own["model"] == "logistic") & (own["target"] == "high")]
     if own.empty:
-        return None
-    own = own[own["model"] == own["model"].iloc[0]]
-    if not own["predicted"].between(0, 1).all():
         return None
     grouped = own.groupby("area_id", as_index=False)[["predicted", "observed"]].mean()
     return grouped.rename(columns={"predicted": "probability"})

@@ -15,14 +15,14 @@ from urbanssl.report.blocks import (
     Section,
     Table,
 )
+from urbanssl.report.crime_details import details
 from urbanssl.report.crime_maps import area_maps
-from urbanssl.report.detect_figures import dots
 from urbanssl.report.drawing import Album
 from urbanssl.report.gather import Results
-from urbanssl.report.verdict import claims, crime_sentence, refused, truth_words
+from urbanssl.report.verdict import crime_sentence, refused, truth_words
 from urbanssl.report.wording import (
-    NONE,
     bounds_of,
+    counted,
     is_number,
     number,
     signed,
@@ -34,7 +34,7 @@ Scores = list[dict[str, Any]]
 _SCHEME_NAMES = {
     "region": "whole regions held out",
     "block": "blocks with buffer held out",
-    "nearest": "matched to nearest neighbours",
+    "distance": "clusters as far as new places",
     "random": "random folds (leaks)",
 }
 
@@ -65,16 +65,33 @@ def _blocks(results: Results, album: Album) -> Iterator[Block]:
         "not seen it. With whole regions held out, the model has not seen its neighbours either."
         + (f" {truth}" if truth else "")
     )
+    yield from _held_out(results.crime)
     scores: Scores = list(results.crime["scores"])
     yield from _verdicts(results.crime)
-    yield from _scores(scores, album)
+    yield from _scores(results.crime, scores, album)
     yield from _baselines(results.crime)
     yield from _leakage(scores, album)
-    yield from _calibration(results.crime, album)
-    yield from _importance(results, album)
-    yield from _residuals(results.crime)
+    yield from details(results, album)
     yield Heading("Areas on the map")
     yield from area_maps(results, album, _best_features(results.crime))
+
+
+def _held_out(crime: Mapping[str, Any]) -> Iterator[Block]:
+    reasons = [f"{why}: {count:,}" for why, count in (crime.get("left_out") or {}).items() if count]
+    total = crime.get("areas_total", crime.get("areas", 0))
+    left = f" Left out: {'; '.join(reasons)}." if reasons else ""
+    yield Prose(
+        f"{counted(crime.get('areas', 0), 'area')} of {total:,} in "
+        f"{counted(crime.get('regions', 0), 'region')} could be used.{left}"
+    )
+    schemes = crime.get("schemes") or []
+    if schemes:
+        yield Table(
+            "How areas were held out.",
+            ("scheme", "folds", "how"),
+            [[scheme_name(s["name"]), f"{s['folds']:,}", str(s["note"])] for s in schemes],
+            text_columns=frozenset({0, 2}),
+        )
 
 
 def _refusal(results: Results, album: Album) -> Iterator[Block]:
@@ -96,31 +113,16 @@ def _best_features(crime: Mapping[str, Any]) -> str | None:
 
 
 def _verdicts(crime: Mapping[str, Any]) -> Iterator[Block]:
-    per_features = (crime.get("verdict") or {}).get("per_features") or {}
-    rows = []
-    for name, entry in per_features.items():
-        rows.append([str(name), entry if isinstance(entry, str) else _words(entry)])
-    if rows:
-        yield Table(
-            "What may be said of each feature set, by rule.",
-            ("features", "finding"),
-            rows,
-            text_columns=frozenset({0, 1}),
-        )
+    found = (crime.get("verdict") or {}).get("per_features") or {}
+    if found:
+        yield Prose("What may be said of each learned feature set, by rule:")
+        yield Items([str(words) for words in found.values()])
+    rule = (crime.get("headline") or {}).get("rule")
+    if rule:
+        yield Prose(f"The headline rests on {_best_features(crime)}, {rule}.")
 
 
-def _words(entry: Any) -> str:
-    if isinstance(entry, Mapping):
-        for key in ("sentence", "words", "finding", "reason", "headline"):
-            if entry.get(key):
-                return str(entry[key])
-        return "claimed" if entry.get("claim") else "nothing claimed"
-    if isinstance(entry, list):
-        return "; ".join(str(part) for part in entry) or "nothing to add"
-    return str(entry)
-
-
-def _scores(scores: Scores, album: Album) -> Iterator[Block]:
+def _scores(crime: Mapping[str, Any], scores: Scores, album: Album) -> Iterator[Block]:
     yield Heading("Scores")
     shown = best_models(scores)
     schemes = {score["scheme"]: scheme_name(str(score["scheme"])) for score in shown}
@@ -136,17 +138,22 @@ def _scores(scores: Scores, album: Album) -> Iterator[Block]:
         "AUC for high against low recorded rates, with 95 % intervals. Right of the dashed line is "
         "better than a coin toss. Random folds are shown to reveal the leak, not as a result.",
     )
+    tests = {
+        (row["features"], row["scheme"]): row.get("p") for row in crime.get("permutation") or []
+    }
     yield Table(
-        "All scores. Balanced accuracy: mean share right among high and low areas. Brier: mean "
-        "squared error of the probabilities (lower is better). R² and Spearman: for the rate "
+        "All scores. p: share of random exchanges of areas within regions that score as high. "
+        "Balanced accuracy: mean share right among high and low areas. Brier: mean squared error "
+        "of the probabilities (lower is better). R² and rank correlation (Spearman): for the rate "
         "itself.",
-        ("features", "model", "scheme", "AUC", "balanced acc.", "Brier", "R²", "Spearman"),
+        ("features", "model", "scheme", "AUC", "p", "bal. acc.", "Brier", "R²", "rank corr."),
         [
             [
                 str(score["features"]),
                 str(score.get("model", "")),
                 scheme_name(str(score["scheme"])),
                 with_interval(score.get("auc"), score.get("auc_interval"), 2),
+                number(_test(score, tests)),
                 number(score.get("balanced_accuracy"), 2),
                 number(score.get("brier")),
                 number(score.get("r2"), 2),
@@ -159,10 +166,20 @@ def _scores(scores: Scores, album: Album) -> Iterator[Block]:
     )
 
 
+def _test(score: Mapping[str, Any], tests: Mapping[tuple[str, str], Any]) -> Any:
+    logistic = score.get("model") == "logistic"
+    return tests.get((score["features"], score["scheme"])) if logistic else None
+
+
 def best_models(scores: Scores) -> Scores:
-    """Return one score for each feature set and scheme: the first model listed."""
+    """Return one score for each feature set and scheme: that of the logistic model.
+
+    Saying the same of every area (`majority`) is left to the table.
+    """
     found: dict[tuple[str, str], dict[str, Any]] = {}
-    for score in scores:
+    for score in sorted(scores, key=lambda score: score.get("model") != "logistic"):
+        if score["features"] == "majority":
+            continue
         found.setdefault((str(score["features"]), str(score["scheme"])), score)
     return list(found.values())
 
@@ -233,135 +250,3 @@ def leakage_rows(scores: Scores) -> list[tuple[str, float, float]]:
         if honest is not None and leaky is not None:
             rows.append((name, honest, leaky))
     return rows
-
-
-def _calibration(crime: Mapping[str, Any], album: Album) -> Iterator[Block]:
-    yield Heading("Are the probabilities right?")
-    curves = reliability_curves(crime.get("reliability"))
-    wanted = _best_features(crime)
-    if wanted in curves:
-        curves = {wanted: curves[wanted]}
-    curves = dict(list(curves.items())[:4])
-    if not curves:
-        yield Note("The metrics carry no reliability curve.", "missing")
-        return
-    yield album.plot(
-        "reliability",
-        draw.reliability(curves),
-        "Share of areas with high crime by predicted probability: "
-        + "; ".join(
-            f"{number(b['predicted'], 2)} predicted, {number(b['observed'], 2)} observed"
-            for bins in curves.values()
-            for b in bins
-        )
-        + ".",
-        f"Reliability of {', '.join(curves)}, whole regions held out. On the dashed line, areas "
-        "given a probability of 0.7 are high in 7 of 10 cases. Larger marks stand for more areas.",
-    )
-
-
-def reliability_curves(stored: Any) -> dict[str, list[dict[str, Any]]]:
-    """Return bins with `predicted`, `observed` and `areas` by feature set."""
-    if isinstance(stored, Mapping) and {"predicted", "observed"} <= set(stored):
-        counts = stored.get("areas") or stored.get("count") or [None] * len(stored["predicted"])
-        stored = [
-            {"predicted": p, "observed": o, "areas": c}
-            for p, o, c in zip(stored["predicted"], stored["observed"], counts, strict=True)
-        ]
-    if isinstance(stored, list):
-        names = {str(row.get("features", "the headline model")) for row in stored}
-        stored = {n: [r for r in stored if str(r.get("features", n)) == n] for n in sorted(names)}
-    found = {}
-    for name, bins in (stored or {}).items():
-        usable = [b for b in bins if is_number(b.get("predicted")) and is_number(b.get("observed"))]
-        if usable:
-            found[str(name)] = usable
-    return found
-
-
-def _importance(results: Results, album: Album) -> Iterator[Block]:
-    yield Heading("What the predictions rest on")
-    rows = importance_rows((results.crime or {}).get("importance"))
-    if not rows:
-        yield Note("The metrics carry no importance of features.", "missing")
-        return
-    shown = sorted(rows, key=lambda row: -row[1])[:15]
-    hedge = "" if claims(results) else " Nothing was claimed, so nothing should be read into it."
-    yield album.plot(
-        "importance",
-        dots(shown, "loss of AUC when shuffled", zero=0.0),
-        "Importance: " + "; ".join(f"{n} {number(v)}" for n, v, _ in shown) + ".",
-        "Loss of AUC on held-out areas when a group of features is shuffled among areas. It says "
-        f"what the model used, which is associated with the rate, not what causes it.{hedge}",
-    )
-
-
-def importance_rows(stored: Any) -> list[tuple[str, float, tuple[float, float] | None]]:
-    """Return name, importance and interval of each feature or group of features."""
-    if isinstance(stored, Mapping):
-        stored = (
-            stored.get("groups")
-            or stored.get("rows")
-            or [
-                {"name": name, **(entry if isinstance(entry, Mapping) else {"importance": entry})}
-                for name, entry in stored.items()
-            ]
-        )
-    rows: list[tuple[str, float, tuple[float, float] | None]] = []
-    for entry in stored or []:
-        value = entry.get("importance", entry.get("drop"))
-        if not is_number(value):
-            continue
-        name = entry.get("name", entry.get("group", entry.get("feature", NONE)))
-        if isinstance(name, list):
-            more = f" and {len(name) - 2} more" if len(name) > 2 else ""
-            name = ", ".join(str(part) for part in name[:2]) + more
-        rows.append((str(name)[:40], float(value), bounds_of(entry.get("interval"))))
-    return rows
-
-
-def _residuals(crime: Mapping[str, Any]) -> Iterator[Block]:
-    moran, errors = crime.get("moran"), crime.get("errors_by_region")
-    if isinstance(moran, Mapping) and is_number(moran.get("i", moran.get("I"))):
-        p = moran.get("p", moran.get("p_value"))
-        tail = f", p = {number(p)} by permutation" if is_number(p) else ""
-        yield Prose(
-            f"Moran's I of the residuals is {number(moran.get('i', moran.get('I')), 2)}{tail}: "
-            "near zero, errors are not alike among neighbours; above zero, the model misses "
-            "something that neighbours share."
-        )
-    for name, found in (("region", errors), ("population", crime.get("errors_by_population"))):
-        if found:
-            yield Table(
-                f"Errors by {name}, each region predicted without it. Mean error: of the log rate; "
-                "above zero, the prediction is too high.",
-                (
-                    name,
-                    *(_COLUMN_TITLES.get(key, key.replace("_", " ")) for key in _columns(found)),
-                ),
-                [
-                    [
-                        str(entry.get("group", NONE)),
-                        *(_plain(entry.get(k)) for k in _columns(found)),
-                    ]
-                    for entry in found
-                ],
-            )
-
-
-_COLUMN_TITLES = {
-    "high_share": "share high",
-    "auc": "AUC",
-    "brier": "Brier",
-    "mean_error_log_rate": "mean error",
-}
-
-
-def _columns(entries: Scores) -> list[str]:
-    return [key for key in dict.fromkeys(k for e in entries for k in e) if key != "group"]
-
-
-def _plain(value: Any) -> str:
-    if is_number(value):
-        return f"{value:,}" if isinstance(value, int) else number(value)
-    return NONE if value is None else str(value)

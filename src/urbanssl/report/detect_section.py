@@ -16,9 +16,6 @@ from urbanssl.report.gather import Results, Run, fractions_of
 from urbanssl.report.pictures import examples, side_by_side, spread
 from urbanssl.report.wording import NONE, counted, listed, number, signed, with_interval
 
-#: Boxes below this score are left out of the example pictures.
-SHOWN_FROM = 0.3
-
 
 def detect_section(results: Results, album: Album) -> Section:
     """Return how well each arm finds objects, and what its start is worth."""
@@ -211,15 +208,16 @@ def _curves(results: Results, shown: Mapping[str, Run], album: Album) -> Iterato
         figures.append(
             album.plot(
                 "errors",
-                draw.error_breakdown(losses, "errors (see the caption)"),
+                draw.error_breakdown(losses, "errors on the test tiles"),
                 "Kinds of errors by arm: "
                 + "; ".join(
-                    f"{arm}: " + ", ".join(f"{kind} {number(v, 2)}" for kind, v in kinds.items())
+                    f"{arm}: " + ", ".join(f"{kind} {v:,.0f}" for kind, v in kinds.items())
                     for arm, kinds in losses.items()
                 )
                 + ".",
-                "What goes wrong, by arm: wrong class, box in the wrong place, found twice, "
-                "nothing there (background), missed.",
+                "Errors by arm, each at the score where it finds most and errs least (best F1): "
+                "wrong class, box in the wrong place, both, found twice, nothing there "
+                "(background), missed.",
             )
         )
     if figures:
@@ -249,9 +247,7 @@ def mean_curve(table: pd.DataFrame | None) -> pd.DataFrame | None:
 
 
 def _errors_of(run: Run) -> dict[str, float]:
-    errors = (run.score or {}).get("errors") or {}
-    if isinstance(errors.get("tiles"), Mapping):
-        errors = errors["tiles"]
+    errors = ((run.score or {}).get("errors") or {}).get("tiles") or {}
     return {
         str(kind).replace("_", " "): float(value)
         for kind, value in errors.items()
@@ -279,15 +275,11 @@ def _errors(shown: Mapping[str, Run], album: Album) -> Iterator[Block]:
 
 def confusion_of(run: Run) -> tuple[list[str], np.ndarray] | None:
     """Return names and counts of a confusion matrix, without classes that never occur."""
-    stored: Any = (run.score or {}).get("confusion") or {}
-    if isinstance(stored.get("tiles"), Mapping):
-        stored = stored["tiles"]
-    counts = np.asarray(stored.get("counts") or stored.get("matrix") or [], dtype=float)
-    names = [str(name) for name in stored.get("names") or stored.get("classes") or []]
-    if counts.ndim != 2 or not counts.size:
+    stored = ((run.score or {}).get("confusion") or {}).get("tiles")
+    if not stored:
         return None
-    if len(names) == len(counts) - 1:
-        names.append("background")
+    counts = np.asarray(stored["counts"], dtype=float)
+    names = [str(name) for name in stored["names"]]
     used = (counts.sum(axis=0) + counts.sum(axis=1)) > 0
     return [name for name, keep in zip(names, used, strict=True) if keep], counts[used][:, used]
 
@@ -297,7 +289,8 @@ def _examples(results: Results, album: Album) -> Iterator[Block]:
     most = max(run.fraction for run in results.scored)
     candidates = [run for run in results.scored if run.fraction == most]
     best = max(candidates, key=lambda run: run.stats().get("AP50") or 0)
-    found = examples(results, best.name, SHOWN_FROM)
+    least = _shown_from(best)
+    found = examples(results, best.name, least)
     if not found:
         yield Note("There are no test tiles with labels and predictions to show.", "missing")
         return
@@ -309,6 +302,12 @@ def _examples(results: Results, album: Album) -> Iterator[Block]:
         f"{counted(len(shown), 'test tile')} with labels and predictions side by side; "
         f"{hits} of {all_labels} labelled objects are found.",
         f"Test tiles from the best to the worst, labels beside the predictions of {best.arm} with "
-        f"a score of at least {SHOWN_FROM:g}. Blue, solid: found, or right. Orange, dashed: "
+        f"a score of at least {least:.2f}. Blue, solid: found, or right. Orange, dashed: "
         "missed (left) or false (right).",
     )
+
+
+def _shown_from(run: Run) -> float:
+    """Return the score from which boxes are shown: that of the best F1, as in the confusion."""
+    stored = ((run.score or {}).get("confusion") or {}).get("tiles") or {}
+    return float(stored.get("min_score", 0.3))
