@@ -100,7 +100,7 @@ def test_duplicates_within_a_tile_go():
         0.5,
     )
     assert result.scores.tolist() == [0.6, 0.4]
-    assert result.sources.tolist() == [1, 2]
+    assert result.members.tolist() == [-1, 0, 1]
 
 
 def test_the_border_of_the_image_cuts_nothing():
@@ -113,7 +113,7 @@ def test_the_border_of_the_image_cuts_nothing():
 
 
 def write_inputs(folder, crs, affines, objects):
-    """A scene of one image a CRS, 180 x 100 px, tiles of 100 px at scale 2 (200 px)."""
+    """A scene of one image a CRS, 180 x 100 px, tiles of 100 px resampled to 200."""
     tiles, boxes, catalogue = [], [], []
     windows = grid(180, 100, 20)
     for n, (epsg, affine) in enumerate(zip(crs, affines, strict=True)):
@@ -141,7 +141,7 @@ def write_inputs(folder, crs, affines, objects):
                 "y_off": w[1],
                 "width": 100.0,
                 "height": 100.0,
-                "scale": 2.0,
+                "to_image": [0.5, 0.0, w[0], 0.0, 0.5, w[1]],
             }
             for i, w in zip(ids, windows, strict=True)
         ]
@@ -188,6 +188,8 @@ def test_boxes_lie_at_their_place_in_the_image_crs(tmp_path):
     about = table_about(tmp_path / "s.parquet")
     assert about["images"]["im0"] == {"width": 180, "height": 100, "gsd_x": 0.5, "gsd_y": 0.5}
     assert about["seed"] == 1
+    assert about["scene"] == "s"
+    assert boxes.tiles.tolist() == ["s/im0/0_0;s/im0/0_1"]
 
 
 def test_images_of_several_crs_are_written_in_longitude_and_latitude(tmp_path):

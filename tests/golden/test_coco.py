@@ -48,4 +48,6 @@ def test_scores_by_class_and_threshold_are_those_of_pycocotools(golden):
             ours = [or_minus_one(row[name]) for row in by_class]
             vectors.compare(f"{case} {name} by class", ours, vectors[f"{case}_{key}"], atol=1e-9)
         ours = np.apply_along_axis(lambda v: or_minus_one(mean_known(v)), -1, result.precision[0])
-        vectors.compare(f"{case} AP by IoU, class", ours, vectors[f"{case}_ap_iou_class"], atol=1e-9)
+        vectors.compare(
+            f"{case} AP by IoU, class", ours, vectors[f"{case}_ap_iou_class"], atol=1e-9
+        )

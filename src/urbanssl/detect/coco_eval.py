@@ -93,7 +93,7 @@ class Evaluation:
         truth_order = np.argsort(truth_keys, kind="stable")
         truth_keys = truth_keys[truth_order]
         groups = np.unique(keys)
-        bounds = [np.searchsorted(k, groups, s) for k in (keys, truth_keys) for s in _SIDES]
+        bounds = [end for of in (keys, truth_keys) for end in ends_of(of, groups)]
         states = match(
             np.stack(bounds, axis=1).astype(np.int64).reshape(-1, 4),
             np.ascontiguousarray(found.boxes[order], float),
@@ -108,30 +108,29 @@ class Evaluation:
         #: Rows of the detections that count, by class and descending score.
         self.rows = order[by_score]
         self.rank = rank[by_score]
-        self.found_images = found.images[self.rows]
         self.found_scores = found.scores[self.rows]
         self.states = states[:, :, by_score]
         self.starts = np.searchsorted(found.classes[self.rows], np.arange(classes + 1)).astype(int)
         low, high = ranges[:, :1], ranges[:, 1:]
         #: Which labelled boxes count, by range of areas.
         self.counted = ~truth.ignore & (truth.area >= low) & (truth.area <= high)
-        self._truth = truth
+        self._truth_classes = truth.classes
 
     def positives(self, weights: Floats | None = None) -> Floats:
         """Return the number of labelled boxes that count, `(ranges, classes)`.
 
         Args:
-            weights: `(images,)` how often each image counts; None: once.
+            weights: `(m,)` how often each box counts; None: once.
         """
         each = self.counted.astype(float)
         if weights is not None:
-            each = each * weights[self._truth.images]
-        classes = self._truth.classes
+            each = each * weights
+        classes = self._truth_classes
         return np.stack([np.bincount(classes, row, self.classes) for row in each])
 
     @cached_property
     def precision(self) -> Floats:
-        """Interpolated precision `(ranges, thresholds, classes, 101)`; -1 without labelled boxes."""
+        """Interpolated precision `(ranges, thresholds, classes, 101)`; -1 without labels."""
         ones = np.ones(len(self.rows))
         result: Floats = precisions(self.states, self.starts, ones, self.positives(), RECALLS)
         return result
@@ -169,15 +168,22 @@ class Evaluation:
             for c in range(self.classes)
         ]
 
-    def weighted(self, weights: Floats) -> tuple[float | None, float | None]:
-        """Return AP and AP50 with images counted as often as `weights` `(images,)` says."""
-        positives = self.positives(weights)[:1]
-        each = weights[self.found_images]
-        precision = precisions(self.states[:1], self.starts, each, positives, RECALLS)
+    def weighted(self, truth: Floats, found: Floats) -> tuple[float | None, float | None]:
+        """Return AP and AP50 with boxes counted as often as weights say.
+
+        Args:
+            truth: `(m,)` weights of the labelled boxes.
+            found: `(n,)` weights of the detections.
+        """
+        positives = self.positives(truth)[:1]
+        precision = precisions(self.states[:1], self.starts, found[self.rows], positives, RECALLS)
         return mean_known(precision[0]), mean_known(precision[0, 0])
 
 
-_SIDES: tuple[str, str] = ("left", "right")
+def ends_of(keys: Ints, wanted: Ints) -> tuple[Ints, Ints]:
+    """Return where each wanted key begins and ends in ascending keys."""
+    first = np.searchsorted(keys, wanted, "left")
+    return first.astype(np.int64), np.searchsorted(keys, wanted, "right").astype(np.int64)
 
 
 def mean_known(values: Floats) -> float | None:

@@ -73,9 +73,7 @@ def match(
                 area = truth_area[t1 + t]
                 left_out[t] = crowd[t1 + t] or area < low or area > high
             for k in range(len(thresholds)):
-                _match_group(
-                    ious, left_out, crowd[t1:t2], thresholds[k], states[a, k, d1:d2]
-                )
+                _match_group(ious, left_out, crowd[t1:t2], thresholds[k], states[a, k, d1:d2])
                 for d in range(d1, d2):
                     outside = found_area[d] < low or found_area[d] > high
                     if states[a, k, d] == WRONG and outside:

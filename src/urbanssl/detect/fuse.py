@@ -11,6 +11,7 @@ nearly touch across it (2 % of a tile's side apart) become one. Overlap avoids t
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,13 +42,19 @@ class Fused:
         boxes: `(m, 4)` in image pixels.
         scores: `(m,)`, the highest of the boxes that went into one.
         labels: `(m,)`.
-        sources: `(m,)` index of the input box with the highest score.
+        members: `(n,)` for each input box the row it went into, -1 where that was thinned out.
     """
 
     boxes: Floats
     scores: Floats
     labels: Ints
-    sources: Ints
+    members: Ints
+
+    def parts(self) -> list[Ints]:
+        """Return for each row the input boxes that went into it, in their order."""
+        order = np.argsort(self.members, kind="stable")
+        ends = np.searchsorted(self.members[order], np.arange(len(self.boxes) + 1))
+        return [order[start:end] for start, end in itertools.pairwise(ends)]
 
 
 def fuse(
@@ -77,7 +84,7 @@ def fuse(
     starts = np.searchsorted(tiles, np.arange(len(windows) + 1)).astype(np.int64)
     pairs = neighbours(windows)
     groups, absorbed = _match(boxes, labels, cut, starts, windows, pairs, iou)
-    first, united, best, whole = _unite(
+    number, first, united, best, whole = _unite(
         groups, absorbed, boxes, scores, np.asarray(cut.any(axis=1))
     )
     rank = np.lexsort((-scores[best], ~whole))
@@ -86,7 +93,11 @@ def fuse(
         _suppress(united[rank], labels[first][rank], whole[rank], max(cell, 1.0), iou, COVERED)
     ]
     kept = kept[np.argsort(-scores[best[kept]], kind="stable")]
-    return Fused(united[kept], scores[best[kept]], labels[first[kept]], order[best[kept]])
+    row_of = np.full(len(united), -1, np.int64)
+    row_of[kept] = np.arange(len(kept))
+    members = np.empty(len(boxes), np.int64)
+    members[order] = row_of[number]
+    return Fused(united[kept], scores[best[kept]], labels[first[kept]], members)
 
 
 def cut_sides(boxes: Floats, windows: Floats, extent: tuple[float, float]) -> Flags:
@@ -230,14 +241,15 @@ def _better(
 @compiled
 def _unite(
     groups: Ints, absorbed: Flags, boxes: Floats, scores: Floats, cut: Flags
-) -> tuple[Ints, Floats, Ints, Flags]:
-    """Return for each group: a member, its box, its member of highest score, whether it is whole.
+) -> tuple[Ints, Ints, Floats, Ints, Flags]:
+    """Number the groups, and return a member, the box, the best member of each, and if it is whole.
 
     The box is the union of the members that no other shows better. A group is whole unless it is
     one box alone that is cut.
     """
     count = len(boxes)
     number = np.full(count, -1)
+    numbers = np.empty(count, np.int64)
     first = np.empty(count, np.int64)
     best = np.empty(count, np.int64)
     sizes = np.zeros(count, np.int64)
@@ -249,7 +261,7 @@ def _unite(
             number[root] = total
             first[total] = best[total] = i
             total += 1
-        g = number[root]
+        numbers[i] = g = number[root]
         sizes[g] += 1
         shown[g] += not absorbed[i]
         if scores[i] > scores[best[g]]:
@@ -258,14 +270,14 @@ def _unite(
     united[:, :2], united[:, 2:] = np.inf, -np.inf
     whole = np.zeros(total, np.bool_)
     for i in range(count):
-        g = number[_root(groups, i)]
+        g = numbers[i]
         whole[g] = sizes[g] > 1 or not cut[i]
         if absorbed[i] and shown[g] > 0:
             continue
         for c in range(2):
             united[g, c] = min(united[g, c], boxes[i, c])
             united[g, c + 2] = max(united[g, c + 2], boxes[i, c + 2])
-    return first[:total], united, best[:total], whole
+    return numbers, first[:total], united, best[:total], whole
 
 
 @compiled

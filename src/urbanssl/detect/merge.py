@@ -22,7 +22,7 @@ from urbanssl.errors import SceneError
 from urbanssl.settings import PredictSettings
 
 _BOX = ["x1", "y1", "x2", "y2"]
-_TILE = ["tile_id", "scene", "image", "x_off", "y_off", "width", "height", "scale"]
+_TILE = ["tile_id", "scene", "image", "x_off", "y_off", "width", "height", "to_image"]
 
 
 def merge_scene(
@@ -49,8 +49,8 @@ def merge_scene(
         arm: name of the arm, kept in the column `arm`.
         predict: `merge_iou`.
         parquet: GeoParquet to write: `scene, image, arm, class_name, score, x1, y1, x2, y2` (image
-            pixels), `tile_id` (tile of the best part), `area_m2, geometry`. Its metadata carry
-            `images`: width, height (pixels), gsd_x, gsd_y (m) of each image of the scene.
+            pixels), `tiles` (tiles it was seen on, joined by `;`), `area_m2, geometry`. Its
+            metadata carry `scene` and `images`: width, height (pixels), gsd_x, gsd_y (m) of each.
         gpkg: GeoPackage to write, layer `boxes`.
         about: provenance.
 
@@ -74,11 +74,12 @@ def merge_scene(
         merged.insert(0, "image", image)
         parts.append(merged)
     boxes = pd.concat(parts, ignore_index=True)
-    boxes.insert(0, "scene", tiles["scene"].iloc[0] if len(tiles) else "")
+    scene = str(tiles["scene"].iloc[0])
+    boxes.insert(0, "scene", scene)
     boxes.insert(2, "arm", arm)
     placed = _placed(boxes, images)
     sizes = images[["width", "height", "gsd_x", "gsd_y"]].astype(float)
-    write_table(parquet, placed, {**about, "images": sizes.to_dict("index")})
+    write_table(parquet, placed, {**about, "scene": scene, "images": sizes.to_dict("index")})
     _write_gpkg(placed, gpkg)
 
 
@@ -106,8 +107,8 @@ def _merge_image(
     start = windows[["x_off", "y_off"]].to_numpy(float)
     window = np.hstack([start, start + windows[["width", "height"]].to_numpy(float)])
     row = np.searchsorted(own, rows)
-    scale = windows["scale"].to_numpy(float)[row, None]
-    boxes = found[_BOX].to_numpy(float) / scale + np.tile(start[row], 2)
+    to_image = np.array(windows["to_image"].tolist(), float)
+    boxes = _moved(found[_BOX].to_numpy(float), to_image[row])
     labels = found["class_name"].astype(pd.CategoricalDtype(CLASSES)).cat.codes.to_numpy(np.int64)
     extent = (float(image["width"]), float(image["height"]))
     boxes = np.clip(boxes, 0, [*extent, *extent])
@@ -116,11 +117,19 @@ def _merge_image(
     return _rows(fused, windows["tile_id"].to_numpy()[row], image)
 
 
+def _moved(boxes: NDArray[np.float64], affines: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the upright boxes `(n, 4)` round boxes that affines `(n, 6)` have moved."""
+    a, b, c, d, e, f = affines.T[:, :, None]
+    x, y = boxes[:, [0, 2, 0, 2]], boxes[:, [1, 1, 3, 3]]
+    u, v = a * x + b * y + c, d * x + e * y + f
+    return np.stack([u.min(1), v.min(1), u.max(1), v.max(1)], axis=1)
+
+
 def _rows(fused: Fused, tile_ids: NDArray[Any], image: pd.Series) -> pd.DataFrame:
     frame = pd.DataFrame(fused.boxes, columns=_BOX)
     frame.insert(0, "class_name", np.array(CLASSES, dtype=object)[fused.labels])
     frame.insert(1, "score", fused.scores)
-    frame["tile_id"] = tile_ids[fused.sources]
+    frame["tiles"] = [";".join(dict.fromkeys(tile_ids[each])) for each in fused.parts()]
     sides = fused.boxes[:, 2:] - fused.boxes[:, :2]
     frame["area_m2"] = sides.prod(1) * float(image["gsd_x"]) * float(image["gsd_y"])
     return frame
