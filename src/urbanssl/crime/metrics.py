@@ -89,6 +89,7 @@ def _fold_ranks(values: Floats, fold: Ints) -> Floats:
     return ranks
 
 
-def _ratio(above: Floats, below: Floats) -> Floats:
+def _ratio(above: Weights, below: Weights) -> Floats:
     positive = below > 0
-    return np.where(positive, above / np.where(positive, below, 1.0), np.nan)
+    ratio: Floats = np.where(positive, above / np.where(positive, below, 1.0), np.nan)
+    return ratio

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -61,28 +63,35 @@ def shrink_by_group(count: Floats, population: Floats, group: NDArray) -> Floats
     return shrunk
 
 
-def low_rate(rate: Floats) -> float:
-    """Return the rate that a tenth of the areas with any crime stay below, 0 where there is none.
+def zero_chance(rate: Floats, population: Floats) -> Callable[[Floats], Floats]:
+    """Return a function from (n,) people to the chance that they have no crime at all.
+
+    Counts are negative binomial: rates differ between areas (gamma, by the moments of the rates
+    above zero), and counts about them are Poisson.
 
     Args:
-        rate: (n,) of the whole table, not of the study area alone.
+        rate: (n,) of the whole table, per 100,000, not of the study area alone.
+        population: (n,) people.
     """
-    above = rate[np.isfinite(rate) & (rate > 0)]
-    return float(np.quantile(above, 0.1)) if above.size else 0.0
+    real = np.isfinite(rate) & (rate > 0) & (population > 0)
+    if real.sum() < 10:
+        return lambda people: np.ones(np.shape(people))
+    share = rate[real] / PER
+    mean = float(share.mean())
+    between = max(float(share.var() - (mean / population[real]).mean()), 1e-9 * mean**2)
+    shape = mean**2 / between
+    return lambda people: (1 + np.nan_to_num(people) * mean / shape) ** -shape
 
 
 def implausible_zeros(
-    rate: Floats, population: Floats, low: float, chance: float = 0.001
+    rate: Floats, population: Floats, chance: Callable[[Floats], Floats], least: float = 0.01
 ) -> NDArray[np.bool_]:
     """Mark rates of 0 that so many people could hardly have: they mean not reported.
-
-    Even at a low rate the Poisson chance of seeing no crime at all must reach `chance`.
 
     Args:
         rate: (n,) per 100,000.
         population: (n,) people.
-        low: a low but real rate, see `low_rate`.
-        chance: smallest believable chance of a true zero.
+        chance: of no crime, see `zero_chance`.
+        least: smallest believable chance of a true zero.
     """
-    expected = np.nan_to_num(np.asarray(population, float)) * low / PER
-    return (np.asarray(rate, float) == 0) & (np.exp(-expected) < chance)
+    return (np.asarray(rate, float) == 0) & (chance(np.asarray(population, float)) < least)

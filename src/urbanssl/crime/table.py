@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from glob import glob
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ from urbanssl.crime import fips
 from urbanssl.crime.ledger import Ledger
 from urbanssl.crime.rates import (
     PER,
+    Floats,
     implausible_zeros,
-    low_rate,
     rate_per_100000,
     shrink_by_group,
+    zero_chance,
 )
 from urbanssl.crime.reading import (
     id_texts,
@@ -71,9 +73,9 @@ def read_crime(
     frame = _areas(settings, frame, str(areas or "the sheet"), ledger)
     ledger.count("rows_read", len(table))
     table = _rows(settings, table, table_name, names, ledger)
-    low = low_rate(_rate(settings, table))
+    nothing = zero_chance(_rate(settings, table), _column(table, settings.population))
     joined = _joined(settings, frame, table, names, ledger)
-    joined = _with_rates(settings, joined, low, ledger)
+    joined = _with_rates(settings, joined, nothing, ledger)
     write_table(output, _placed(joined, ledger), about)
     write_json(report, {**ledger.plain(), "provenance": about})
 
@@ -312,7 +314,10 @@ def _rate(settings: CrimeSettings, table: pd.DataFrame) -> np.ndarray:
 
 
 def _with_rates(
-    settings: CrimeSettings, joined: gpd.GeoDataFrame, low: float, ledger: Ledger
+    settings: CrimeSettings,
+    joined: gpd.GeoDataFrame,
+    nothing: Callable[[Floats], Floats],
+    ledger: Ledger,
 ) -> pd.DataFrame:
     """Add `count, population, rate, rate_shrunk, reported, note`."""
     population = _column(joined, settings.population)
@@ -321,7 +326,7 @@ def _with_rates(
     present = ~joined["area_id"].isin(ledger.absent_ids).to_numpy()
     reasons = {
         "coverage": _column(joined, settings.coverage) < settings.min_coverage,
-        "zero": implausible_zeros(rate, population, low),
+        "zero": implausible_zeros(rate, population, nothing),
         "small": population < settings.min_population,
         "empty": ~np.isfinite(rate) & present,
     }

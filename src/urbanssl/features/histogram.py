@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 #: Steps of each channel in the joint histogram.
 STEPS = 4
+_VALUES = np.arange(256) / 255
 
 
 def histogram_columns() -> list[str]:
@@ -22,11 +23,13 @@ def colour_histogram(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
     Args:
         tiles: (B, S, S, 3) uint8.
     """
-    count = len(tiles)
-    step = (tiles >> 6).astype(np.int64)
-    colour = (step[..., 0] * STEPS + step[..., 1]) * STEPS + step[..., 2]
-    flat = colour.reshape(count, -1) + STEPS**3 * np.arange(count)[:, None]
-    shares = np.bincount(flat.ravel(), minlength=count * STEPS**3).reshape(count, -1)
-    pixels = tiles.reshape(count, -1, 3).astype(np.float32) / 255
-    moments = [shares / pixels.shape[1], pixels.mean(axis=1), pixels.std(axis=1)]
-    return np.hstack(moments).astype(np.float32)
+    return np.stack([_of_tile(tile.reshape(-1, 3)) for tile in tiles]).astype(np.float32)
+
+
+def _of_tile(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    red, green, blue = (pixels >> 6).T
+    shares = np.bincount((red << 4) | (green << 2) | blue, minlength=STEPS**3) / len(pixels)
+    levels = [np.bincount(channel, minlength=256) / len(pixels) for channel in pixels.T]
+    mean = np.array([level @ _VALUES for level in levels])
+    square = np.array([level @ _VALUES**2 for level in levels])
+    return np.concatenate([shares, mean, np.sqrt(np.maximum(square - mean**2, 0))])
