@@ -181,6 +181,25 @@ def _fill_upright(
 
 
 @njit(cache=True, nogil=True)
+def _span(
+    dy: float, cosine: float, sine: float, half_u: float, half_v: float
+) -> tuple[float, float]:
+    """Return the stretch of a row (as dx) within a box; where it is empty, first is above last."""
+    first, last = -1e9, 1e9
+    if abs(cosine) > 1e-9:
+        a, b = (-half_u - sine * dy) / cosine, (half_u - sine * dy) / cosine
+        first, last = min(a, b), max(a, b)
+    elif abs(sine * dy) > half_u:
+        return 1.0, 0.0
+    if abs(sine) > 1e-9:
+        a, b = (cosine * dy - half_v) / sine, (cosine * dy + half_v) / sine
+        first, last = max(first, min(a, b)), min(last, max(a, b))
+    elif abs(cosine * dy) > half_v:
+        return 1.0, 0.0
+    return first, last
+
+
+@njit(cache=True, nogil=True)
 def paint(
     shapes: np.ndarray, canvas: np.ndarray, shade: np.ndarray, sun_x: float, sun_y: float
 ) -> None:
@@ -223,9 +242,26 @@ def paint(
         colour = _packed(row)
         solid = kind in (ROOF, DOME, CROWN)
         flat = row[13] == 0.0 and not solid
+        # The core of a box is filled (or skipped, where only the outline is drawn) by the row.
+        core = p1 + 0.3 * p0 + 0.8
+        cored = kind == BOX and (p1 > 0.0 or (flat and row[12] > 0.999))
+        cored = cored and half_u > core + 1 and half_v > core + 1
         for y in range(top, bottom):
             dy = y + 0.5 - row[2]
+            begin, end = right, right
+            if cored:
+                first, last = _span(dy, cosine, sine, half_u - core, half_v - core)
+                begin = max(left, math.ceil(row[1] + first - 0.5))
+                end = min(right, math.floor(row[1] + last - 0.5) + 1)
+                if begin >= end:
+                    begin, end = right, right
+                elif p1 == 0.0:
+                    whole[y, begin:end] = colour
+                    if row[15] > 0.0:
+                        shade[y, begin:end] = 0
             for x in range(left, right):
+                if begin <= x < end:
+                    continue
                 dx = x + 0.5 - row[1]
                 u = cosine * dx + sine * dy
                 v = -sine * dx + cosine * dy
