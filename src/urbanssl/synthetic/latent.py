@@ -16,7 +16,7 @@ import numpy as np
 
 #: Choices between yes and no: log odds where `build` is 0, and their change per unit of it.
 DRIVERS: Mapping[str, tuple[float, float]] = {
-    "house": (1.3, 0.45),
+    "house": (1.7, 0.5),
     "pool": (-0.3, -1.1),
     "parked": (-0.2, 0.9),
     "kerb": (-1.2, 1.5),
@@ -27,7 +27,7 @@ DRIVERS: Mapping[str, tuple[float, float]] = {
 
 #: Themes of areas away from the water: log weight where `build` is 0, and its change per unit.
 THEMES: Mapping[str, tuple[float, float]] = {
-    "residential": (0.5, -0.55),
+    "residential": (0.8, -0.55),
     "commercial": (-0.4, 0.9),
     "industrial": (-0.4, 0.8),
     "sports": (0.4, -0.6),
