@@ -16,6 +16,7 @@ import urbanssl.detect.detreg  # noqa: E402
 import urbanssl.detect.detreg_head  # noqa: E402
 import urbanssl.detect.layer_decay  # noqa: E402
 import urbanssl.detect.sfp  # noqa: E402
+import urbanssl.detect.transpose  # noqa: E402
 import urbanssl.detect.two_stage_head  # noqa: E402
 import urbanssl.detect.vit  # noqa: E402
 import urbanssl.ssl.detreg_embedding  # noqa: E402, F401
