@@ -24,8 +24,8 @@ def write_study(
     """Write table and pooled features of square areas in `regions` towns.
 
     The log rate is `signal` times what is built (one column of the set `objects`), plus
-    `smoothness` times a smooth field, plus `level` times a number for each region, plus noise. Other columns are smooth fields
-    and noise; `level` shifts them too.
+    `smoothness` times a smooth field, plus `level` times a number for each region, plus noise.
+    Other columns are smooth fields and noise; `level` shifts them too.
     """
     rows, blocks = [], {name: [] for name in sets or ("swav", "objects", "rcf", "histogram")}
     for number in range(regions):

@@ -277,7 +277,8 @@ def _local_effects(study: Study, target: Target, seed: int) -> list[dict[str, An
         return []
     means = [n for n, column in enumerate(study.names["objects"]) if column.endswith("_mean")]
     columns = [study.names["objects"][n] for n in means]
-    return local_effects(study.features["objects"][:, means], columns, target, seed)
+    density = study.features["objects"][:, means] ** 2
+    return local_effects(density, columns, target, seed)
 
 
 def _predictions(study: Study, name: str, one: Judged) -> list[pd.DataFrame]:

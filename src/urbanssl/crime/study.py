@@ -45,7 +45,7 @@ class Study:
         population: (n,), not a number where unknown.
         points: (n, 2 or 3) positions in metres.
         plane: (n, 2) metres within the region.
-        features: set -> (n, D), coordinates among them.
+        features: set -> (n, D), coordinates among them; objects as square roots of densities.
         names: set -> D column names.
         total: areas of the study, usable or not.
         elsewhere: (m, 2 or 3) positions of areas without a rate.
@@ -99,6 +99,9 @@ def read_study(table: Path, table_report: Path, features: dict[str, Path]) -> St
         if name != "coordinates":
             names[name] = [column for column in frame.columns if column not in _KEYS]
             sets[name] = _finite(frame.loc[used, names[name]].to_numpy(float))
+    if "objects" in sets:
+        # Counts spread the more the larger they are; their square roots do not.
+        sets["objects"] = np.sqrt(np.maximum(sets["objects"], 0))
     region = areas["region"].astype(str).to_numpy()
     points = positions(x[used], y[used], lonlat)
     if used.sum() >= 4:

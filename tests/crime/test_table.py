@@ -1,0 +1,195 @@
+"""Reading areas and crime tables."""
+
+import json
+
+import geopandas as gpd
+import pandas as pd
+import pytest
+from shapely import Point, box
+
+from urbanssl.crime.table import read_crime
+from urbanssl.errors import AreaError
+from urbanssl.scenes.scene import Scene
+from urbanssl.settings import CrimeSettings
+
+
+def areas(folder, ids, crs=4326, **columns):
+    shapes = [box(-90 + n, 35, -89.9 + n, 35.1) for n in range(len(ids))]
+    frame = gpd.GeoDataFrame({"area_id": ids, **columns}, geometry=shapes, crs=crs)
+    frame.to_file(folder / "areas.gpkg")
+    return folder / "areas.gpkg"
+
+
+def csv(folder, text, encoding="utf-8"):
+    (folder / "crime.csv").write_text(text, encoding=encoding)
+    return [folder / "crime.csv"]
+
+
+def read(folder, area_file, tables, scenes=(), **settings):
+    read_crime(
+        CrimeSettings(**settings),
+        area_file,
+        list(tables),
+        list(scenes),
+        folder / "table.parquet",
+        folder / "table.json",
+        {"seed": 0},
+    )
+    report = json.loads((folder / "table.json").read_text())
+    return gpd.read_parquet(folder / "table.parquet"), report
+
+
+def test_leading_zeros_of_ids_in_a_csv_stay(tmp_path):
+    tables = csv(tmp_path, "area_id,region,crimes,population\n01001,r,5,1000\n01003,r,7,1000\n")
+    table, report = read(tmp_path, areas(tmp_path, ["01001", "01003"]), tables)
+    assert table["area_id"].tolist() == ["01001", "01003"]
+    assert table["rate"].tolist() == [500, 700]
+    assert report["reported"] == 2
+
+
+def test_zero_is_told_from_not_reported_by_coverage(tmp_path):
+    text = "area_id,region,crimes,population,cov\na,r,0,50,100\nb,r,0,50,0\nc,r,2,50,100\n"
+    table, report = read(
+        tmp_path, areas(tmp_path, ["a", "b", "c"]), csv(tmp_path, text), coverage="cov"
+    )
+    assert table["reported"].tolist() == [True, False, True]
+    assert [entry["areas"][0]["area_id"] for entry in report["flagged"]] == ["b"]
+
+
+def test_every_row_is_accounted_for(tmp_path):
+    text = "area_id,region,crimes,population\na,r,1,100\na,r,1,100\n,r,3,100\nb,r,,\nz,r,4,100\n"
+    _, report = read(tmp_path, areas(tmp_path, ["a", "b", "c"]), csv(tmp_path, text))
+    dropped = sum(entry["count"] for entry in report["dropped"])
+    assert report["rows_read"] == 5
+    assert dropped + report["outside_study"]["count"] + 1 == 5
+    assert [entry["area_id"] for entry in report["missing"]] == ["b", "c"]
+
+
+def test_two_different_rows_of_an_area_are_refused(tmp_path):
+    text = "area_id,region,crimes,population\na,r,1,100\na,r,2,100\n"
+    with pytest.raises(AreaError, match="more than one row with different values: a"):
+        read(tmp_path, areas(tmp_path, ["a"]), csv(tmp_path, text))
+
+
+def test_negative_counts_and_text_are_named_together(tmp_path):
+    text = "area_id,region,crimes,population\na,r,-4,100\nb,r,5,many\n"
+    with pytest.raises(AreaError) as error:
+        read(tmp_path, areas(tmp_path, ["a", "b"]), csv(tmp_path, text))
+    assert "-4 (a)" in str(error.value)
+    assert "'many' (row 2)" in str(error.value)
+
+
+def test_other_encodings_are_named(tmp_path):
+    text = "area_id,region,crimes,population\nCañón,r,5,100\n"
+    with pytest.raises(AreaError, match="not UTF-8: byte 0xf1 in line 2; it looks like Latin-1"):
+        read(tmp_path, areas(tmp_path, ["a"]), csv(tmp_path, text, "latin-1"))
+
+
+def test_missing_columns_are_all_named_with_the_nearest(tmp_path):
+    text = "area_id,region,crime,pop\na,r,5,100\n"
+    with pytest.raises(AreaError) as error:
+        read(tmp_path, areas(tmp_path, ["a"]), csv(tmp_path, text))
+    assert "did you mean 'crime'" in str(error.value)
+    assert "crime.population" in str(error.value)
+
+
+def test_double_and_missing_area_ids_are_refused_together(tmp_path):
+    tables = csv(tmp_path, "area_id,region,crimes,population\na,r,5,100\n")
+    with pytest.raises(AreaError, match=r"(?s)no id.*occur twice: a"):
+        read(tmp_path, areas(tmp_path, ["a", "a", ""]), tables)
+
+
+def test_points_are_no_areas(tmp_path):
+    gpd.GeoDataFrame({"area_id": ["a"]}, geometry=[Point(0, 0)], crs=4326).to_file(
+        tmp_path / "areas.gpkg"
+    )
+    tables = csv(tmp_path, "area_id,region,crimes,population\na,r,5,100\n")
+    with pytest.raises(AreaError, match="areas must be polygons"):
+        read(tmp_path, tmp_path / "areas.gpkg", tables)
+
+
+def test_areas_of_another_crs_come_back_in_lon_lat(tmp_path):
+    tables = csv(tmp_path, "area_id,region,crimes,population\na,r,5,100\n")
+    path = areas(tmp_path, ["a"])
+    gpd.read_file(path).to_crs(32616).to_file(tmp_path / "utm.gpkg")
+    table, _ = read(tmp_path, tmp_path / "utm.gpkg", tables)
+    assert table.crs.to_epsg() == 4326
+    assert table["centre_x"][0] == pytest.approx(-89.95, abs=1e-4)
+
+
+def test_changed_units_of_connecticut_are_explained(tmp_path):
+    text = "area_id,region,crimes,population\n09110,r,5,100\n01001,r,5,100\n"
+    _, report = read(tmp_path, areas(tmp_path, ["09001", "01001"]), csv(tmp_path, text), fips=True)
+    assert any("Connecticut" in note for note in report["notes"])
+
+
+def test_columbus_has_no_crs_and_is_read_as_one_region(tmp_path, real_data):
+    shapes = real_data / "crime/columbus/columbus.shp"
+    frame = gpd.read_file(shapes).drop(columns="geometry")
+    frame.to_csv(tmp_path / "crime.csv", index=False)
+    table, report = read(
+        tmp_path,
+        shapes,
+        [tmp_path / "crime.csv"],
+        area_id="POLYID",
+        rate="CRIME",
+        count=None,
+        population=None,
+    )
+    assert len(table) == 49
+    assert report["crs"] is None
+    assert any("no CRS" in note for note in report["notes"])
+    assert table["region"].unique().tolist() == ["all"]
+
+
+@pytest.fixture
+def county(tmp_path, real_data):
+    scenes = [
+        Scene(
+            name,
+            tuple(sorted((real_data / "seed-tiles" / name).glob("*.tif"))[:2]),
+            frozenset({"study"}),
+            area=area,
+        )
+        for name, area in (("0", "28101"), ("1", "05035"))
+    ]
+    tables = sorted((real_data / "crime/us_county/crime").glob("*.parquet"))
+
+    def run(**settings):
+        names = real_data / "crime/us_county/county_meta/*.parquet"
+        return read(
+            tmp_path,
+            None,
+            tables,
+            scenes,
+            area_id="fips",
+            fips=True,
+            region="state",
+            rate="crime_rate_per_100000",
+            count=None,
+            coverage="COVIND",
+            names=str(names),
+            **settings,
+        )
+
+    return run
+
+
+def test_county_table_is_repaired_and_its_gaps_are_reported(county):
+    table, report = county()
+    reasons = {entry["reason"]: entry for entry in report["dropped"]}
+    assert reasons["no area id"]["ids"] == ["-1"]
+    assert report["repaired"][0]["count"] > 1000
+    assert report["missing"][0]["area_id"] == "05035"
+    assert report["missing"][0]["name"] == "Crittenden County, Arkansas"
+    assert "53005" in report["missing"][0]["why"]
+    assert report["flagged"][0]["areas"][0]["area_id"] == "28101"
+    assert not table["reported"].any()
+
+
+def test_running_number_of_the_county_table_finds_the_missing_county(county):
+    table, report = county(id_order="IDNO")
+    row = table.set_index("area_id").loc["05035"]
+    assert row["population"] == 49746
+    assert report["missing"] == []
+    assert pd.isna(table.set_index("area_id").loc["28101", "rate_shrunk"])
