@@ -7,6 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pyogrio
 import pyogrio.raw
@@ -49,16 +50,7 @@ def draw_city(city: CitySettings, seed: int, folder: Path, processes: int) -> No
     hidden = crime.draw_hidden(city, seed)
     places = regions(city)
     jobs = [(region, city, seed, folder, hidden.build[region.number]) for region in places]
-    workers = min(processes, len(jobs))
-    load_kernels()
-    if workers > 1:
-        # Forked where the system can: a fresh interpreter would import for longer than it draws.
-        methods = multiprocessing.get_all_start_methods()
-        context = multiprocessing.get_context("fork" if "fork" in methods else "spawn")
-        with ProcessPoolExecutor(workers, mp_context=context) as pool:
-            built = list(pool.map(_draw_region, jobs))
-    else:
-        built = [_draw_region(job) for job in jobs]
+    built = _draw_regions(jobs, min(processes, len(jobs)))
     drawn = crime.redraw_crime(hidden, city, seed)
     truth = _truth(city, seed, hidden, drawn, built)
     _write_areas(city, folder / "areas.gpkg")
@@ -66,9 +58,28 @@ def draw_city(city: CitySettings, seed: int, folder: Path, processes: int) -> No
     write_json(folder / "truth.json", truth)
 
 
-def _draw_region(
-    job: tuple[Region, CitySettings, int, Path, np.ndarray],
-) -> tuple[list[Tally], list[dict[str, int]]]:
+_Job = tuple[Region, CitySettings, int, Path, np.ndarray]
+_Built = tuple[list[Tally], list[dict[str, int]]]
+
+
+def _draw_regions(jobs: list[_Job], workers: int) -> list[_Built]:
+    # OpenCV's own threads would not survive the fork, and there is a process for every core.
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        load_kernels()
+        if workers <= 1:
+            return [_draw_region(job) for job in jobs]
+        # Forked where the system can: a fresh interpreter would import for longer than it draws.
+        methods = multiprocessing.get_all_start_methods()
+        context = multiprocessing.get_context("fork" if "fork" in methods else "spawn")
+        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+            return list(pool.map(_draw_region, jobs))
+    finally:
+        cv2.setNumThreads(threads)
+
+
+def _draw_region(job: _Job) -> _Built:
     region, city, seed, folder, build = job
     built = build_region(region, city, seed, build)
     write_scene(photograph(built, region, seed), region, scene_path(region, folder))
@@ -173,7 +184,7 @@ def _truth(
     seed: int,
     hidden: crime.Hidden,
     drawn: crime.CrimeDraw,
-    built: list[tuple[list[Tally], list[dict[str, int]]]],
+    built: list[_Built],
 ) -> dict[str, Any]:
     prior = float(np.hypot(1.0, city.confounding))
     expected = np.exp(crime.log_rates(hidden, city, None))
