@@ -15,7 +15,7 @@ def smooth(side, rng, reach=1.5):
     axis = np.arange(side)
     near = np.exp(-0.5 * ((axis[:, None] - axis) / reach) ** 2)
     field = near @ rng.normal(size=(side, side)) @ near.T
-    return (field / field.std()).ravel()
+    return (field / max(field.std(), 1e-9)).ravel()
 
 
 def write_study(

@@ -27,7 +27,7 @@ from urbanssl.crime.permutation import shuffles
 from urbanssl.crime.scores import errors_by, permutation_row, reliability, score_rows
 from urbanssl.crime.study import Study, describe, read_study, schemes_of
 from urbanssl.crime.targets import log_rate
-from urbanssl.crime.verdict import Evidence, refusal, refusals, verdict
+from urbanssl.crime.verdict import Evidence, place_explains, refusal, refusals, verdict
 from urbanssl.settings import CrimeSettings
 
 #: How the headline's feature set is chosen, in words.
@@ -129,7 +129,7 @@ def evaluate(
     near = neighbour_weights(study.points, study.region)
     best, target = region.found[primary], region.target
     content = {
-        "verdict": verdict(primary, evidence),
+        "verdict": verdict(primary, evidence, _place(judged["random"], primary)),
         "headline": _headline(judged, primary),
         **describe(study),
         "scores": [row for one in judged.values() for row in one.rows],
@@ -224,6 +224,14 @@ def _evidence(region: Judged, primary: str) -> dict[str, Evidence]:
         )
         for name in judged
     }
+
+
+def _place(random: Judged, primary: str) -> str | None:
+    if "coordinates" not in random.draws or primary == "coordinates":
+        return None
+    place = random.draws["coordinates"]
+    gap = interval(random.draws[primary] - place)
+    return place_explains(interval(place), gap, _auc(random, "coordinates"))
 
 
 def _headline(judged: dict[str, Judged], primary: str) -> dict[str, Any]:

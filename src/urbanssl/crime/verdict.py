@@ -141,13 +141,34 @@ def _span(evidence: Evidence) -> str:
     return f"{evidence.auc:.2f}, 95 % interval {low:.2f} to {high:.2f}"
 
 
-def verdict(primary: str, evidence: Mapping[str, Evidence]) -> dict[str, Any]:
+def place_explains(
+    place: Sequence[float | None], gap: Sequence[float | None], auc: float
+) -> str | None:
+    """Return the sentence that location alone does as well at random, None where it does not.
+
+    Args:
+        place: interval of the AUC of location alone, areas held out at random.
+        gap: interval of the AUC of the headline's set minus that of location alone.
+        auc: of location alone.
+    """
+    if place[0] is None or gap[0] is None or place[0] <= 0.5 or gap[0] > 0:
+        return None
+    return (
+        f"With areas held out at random, location alone does as well (AUC {auc:.2f}): what looks "
+        "like a signal there is the place."
+    )
+
+
+def verdict(
+    primary: str, evidence: Mapping[str, Evidence], place: str | None = None
+) -> dict[str, Any]:
     """Return the verdict of a study that can be judged.
 
     Args:
         primary: the learned set that was chosen without looking at held-out areas; the claim
             rests on it alone.
         evidence: of every set that is not a baseline, and of the primary one.
+        place: sentence of `place_explains`, if there is one.
     """
     spoken = {name: words_for(name, found) for name, found in evidence.items()}
     claim, sentence = spoken[primary]
@@ -165,6 +186,6 @@ def verdict(primary: str, evidence: Mapping[str, Evidence]) -> dict[str, Any]:
         "claim": claim,
         "refused": False,
         "headline": headline,
-        "reasons": [sentence],
+        "reasons": [sentence, *([place] if place else [])],
         "per_features": {name: words for name, (_, words) in spoken.items()},
     }
