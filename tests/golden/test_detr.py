@@ -103,12 +103,14 @@ def test_deformable_attention(golden):
         vectors.compare(f"{case} output", ours, vectors[f"{case}_out"], 1e-9, 1e-12)
         single = deformable_attention(value.float(), shapes, spots.float(), shares.float())
         vectors.compare(f"{case} output, float32", single, vectors[f"{case}_out"], 1e-4, 1e-5)
-        if f"{case}_grad_value" in vectors:
+        if f"{case}_grad_out" in vectors:
             upstream = double(vectors, f"{case}_grad_out")
             found = deformable_attention_gradients(value, shapes, spots, shares, upstream)
             for name, gradient in zip(("value", "loc", "att"), found, strict=True):
-                expected = vectors[f"{case}_grad_{name}"]
-                vectors.compare(f"{case} gradient of {name}", gradient, expected, 1e-9, 1e-12)
+                # A location on the line between two pixels has no gradient: none is stored.
+                if f"{case}_grad_{name}" in vectors:
+                    expected = vectors[f"{case}_grad_{name}"]
+                    vectors.compare(f"{case} gradient of {name}", gradient, expected, 1e-9, 1e-12)
 
 
 def test_deformable_attention_module(golden):

@@ -47,26 +47,44 @@ def crop_patches(image: Tensor, boxes: Tensor, size: int) -> Tensor:
             bottom - top - before[1] - inside.shape[1],
         )
         crop = F.pad(inside, (before[0], missing[0], before[1], missing[1]))
-        resized = F.interpolate(crop[None].float(), (size, size), mode="bilinear", antialias=True)[
-            0
-        ]
-        patch.copy_(resized.round().clamp(0, 255))
+        patch.copy_(_resized(crop, size))
     return patches
 
 
-@MODELS.register_module()
-class ObjectEmbedder(nn.Module):
-    """A frozen ResNet up to its second stage, averaged over the place.
+def _resized(crop: Tensor, size: int) -> Tensor:
+    """Resize as Pillow does: along rows, to whole levels, then along columns."""
+    image = crop[None].float()
+    for shape in ((crop.shape[1], size), (size, size)):
+        image = F.interpolate(image, shape, mode="bilinear", antialias=True)
+        image = (image + 0.5).floor().clamp(0, 255)
+    return image[0]
 
-    It is never trained and always in evaluation mode, with the batch statistics of its weights.
-    """
 
-    conv1: nn.Module
-    bn1: nn.Module
-    layer1: nn.Module
-    layer2: nn.Module
+class LowerStages(nn.Module):
+    """The first layers of a ResNet, up to its second stage, averaged over the place."""
+
     mean: Tensor
     std: Tensor
+
+    def __init__(self, network: torchvision.models.ResNet) -> None:
+        """Take the layers of a network; their names stay."""
+        super().__init__()
+        self.conv1, self.bn1 = network.conv1, network.bn1
+        self.layer1, self.layer2 = network.layer1, network.layer2
+        self.register_buffer("mean", 255 * torch.tensor(MEAN).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", 255 * torch.tensor(STD).view(3, 1, 1), persistent=False)
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """Return embeddings `(N, channels)` of patches `(N, 3, size, size)` uint8."""
+        images = (patches - self.mean) / self.std
+        maps = F.relu(self.bn1(self.conv1(images)))
+        maps = self.layer1(F.max_pool2d(maps, 3, 2, 1))
+        return self.layer2(maps).mean((2, 3))
+
+
+@MODELS.register_module()
+class ObjectEmbedder(LowerStages):
+    """A frozen SwAV encoder, never trained, with the batch statistics of its weights."""
 
     def __init__(
         self, weights: str | None = None, depth: int = 50, patch: int = 128, expected: float = 1.0
@@ -82,35 +100,26 @@ class ObjectEmbedder(nn.Module):
         Raises:
             WeightsError: there is no file, or it does not fit.
         """
-        super().__init__()
         if weights is None:
             raise WeightsError.at(
                 "DETReg's `embedder.weights`",
                 "no file is given: targets made by a random encoder would teach nothing",
                 "pretrain SwAV first, or name a file with SwAV weights",
             )
+        network = torchvision.models.get_model(
+            f"resnet{depth}", weights=None, norm_layer=FrozenBatchNorm2d
+        )
+        super().__init__(network)
         self.patch = patch
-        network = getattr(torchvision.models, f"resnet{depth}")(norm_layer=FrozenBatchNorm2d)
-        self.conv1, self.bn1 = network.conv1, network.bn1
-        self.layer1, self.layer2 = network.layer1, network.layer2
         self.channels = 128 if depth == 18 else 512
         load_weights(self, Path(weights), expected=expected)
         self.requires_grad_(False).eval()
-        self.register_buffer("mean", 255 * torch.tensor(MEAN).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", 255 * torch.tensor(STD).view(3, 1, 1), persistent=False)
 
     def train(self, mode: bool = True) -> ObjectEmbedder:
         """Stay in evaluation mode whatever is asked."""
         return super().train(False)
 
     @torch.no_grad()
-    def forward(self, patches: Tensor) -> Tensor:
-        """Return embeddings `(N, channels)` of patches `(N, 3, size, size)` uint8."""
-        images = (patches - self.mean) / self.std
-        maps = F.relu(self.bn1(self.conv1(images)))
-        maps = self.layer1(F.max_pool2d(maps, 3, 2, 1))
-        return self.layer2(maps).mean((2, 3))
-
     def embed_boxes(self, image: Tensor, boxes: Tensor) -> Tensor:
         """Return embeddings `(N, channels)` of the boxes `(N, 4)` of an image `(3, H, W)` uint8."""
         if not len(boxes):
