@@ -137,6 +137,7 @@ def _draw_region(
                     ec=PAPER if known else SOFT,
                     lw=0.6,
                     ls="-" if known else ":",
+                    zorder=1 if known else 2,
                 )
             )
             if mark:
