@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from mmengine.registry import MODELS, DefaultScope
 from numpy.typing import NDArray
 from torch import nn
@@ -46,14 +47,25 @@ def network_features(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = model.to(device).eval()
     answer = {"detr": _detr, "vitdet": _vitdet}.get(name, _self_supervised)
+    side = config.get("input_size") if detector else None
 
     def features(tiles: Tiles) -> Floats:
         batch = torch.from_numpy(np.ascontiguousarray(tiles)).to(device)
         with torch.inference_mode():
+            batch = _resized(batch, side)
             found: Floats = answer(model, batch).float().cpu().numpy()
         return found
 
     return features
+
+
+def _resized(tiles: torch.Tensor, side: int | None) -> torch.Tensor:
+    """Return tiles at the side that a detector sees them with, as when it predicts."""
+    if side is None or tiles.shape[1] == side:
+        return tiles
+    images = tiles.permute(0, 3, 1, 2).float()
+    scaled = F.interpolate(images, size=(side, side), mode="bilinear", antialias=True)
+    return scaled.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
 
 
 def _self_supervised(model: nn.Module, tiles: torch.Tensor) -> torch.Tensor:
