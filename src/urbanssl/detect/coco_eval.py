@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from urbanssl.detect.coco_kernels import RIGHT, match, precisions
+from urbanssl.detect.coco_kernels import hits, match, precisions
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -141,12 +141,9 @@ class Evaluation:
         Returns:
             `(ranges, thresholds, classes)`; -1 without labelled boxes.
         """
-        right = ((self.states == RIGHT) & (self.rank < most)).astype(np.int64)
-        totals = np.cumsum(right, axis=-1, dtype=np.int64)
-        totals = np.concatenate([np.zeros((*totals.shape[:2], 1), np.int64), totals], axis=-1)
-        hits = totals[..., self.starts[1:]] - totals[..., self.starts[:-1]]
-        positives = np.broadcast_to(self.positives()[:, None], hits.shape)
-        return np.divide(hits, positives, out=np.full(hits.shape, -1.0), where=positives > 0)
+        right = hits(self.states, self.starts, self.rank, most)
+        positives = np.broadcast_to(self.positives()[:, None], right.shape)
+        return np.divide(right, positives, out=np.full(right.shape, -1.0), where=positives > 0)
 
     def stats(self) -> dict[str, float | None]:
         """Return the 12 COCO statistics by name; None where no class has labelled boxes."""
@@ -158,12 +155,13 @@ class Evaluation:
     def by_class(self) -> list[dict[str, float | None]]:
         """Return AP, AP50, AR100 and the number of labelled boxes (`instances`) of each class."""
         precision, recall = self.precision[0], self.recall()[0]
+        positives = self.positives()[0]
         return [
             {
                 "AP": mean_known(precision[:, c]),
                 "AP50": mean_known(precision[0, c]),
                 "AR100": mean_known(recall[:, c]),
-                "instances": float(self.positives()[0, c]),
+                "instances": float(positives[c]),
             }
             for c in range(self.classes)
         ]

@@ -166,3 +166,26 @@ def precisions(
                         states[a, k, part], weights[part], positives[a, c], levels
                     )
     return result
+
+
+@compiled
+def hits(states: NDArray[np.uint8], starts: Ints, rank: Ints, most: int) -> Ints:
+    """Return how many detections are right for every range, threshold and class.
+
+    Args:
+        states: `(a, t, n)`, sorted by class.
+        starts: `(c + 1,)` where each class starts.
+        rank: `(n,)` place among the detections of its image and class, from 0.
+        most: detections of a higher rank are left out.
+
+    Returns:
+        `(a, t, c)`.
+    """
+    ranges, thresholds, _ = states.shape
+    result = np.zeros((ranges, thresholds, len(starts) - 1), np.int64)
+    for a in range(ranges):
+        for k in range(thresholds):
+            for c in range(len(starts) - 1):
+                for d in range(starts[c], starts[c + 1]):
+                    result[a, k, c] += states[a, k, d] == RIGHT and rank[d] < most
+    return result
