@@ -23,11 +23,11 @@ demo: $(READY)  ## run everything on the embedded city (about 12 minutes on 2 co
 	@$(BIN)/python -m urbanssl.demo
 
 test: $(READY)  ## run the tests, but for the slow ones
-	$(BIN)/pytest -n 2 -m "not slow" --ignore tests/golden
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow" --ignore tests/golden
 	$(BIN)/pytest tests/golden -m "not slow"
 
 test-all: $(READY)  ## run every test, the slow ones too
-	$(BIN)/pytest -n 2 --ignore tests/golden
+	$(BIN)/pytest -n 2 --dist loadfile --ignore tests/golden
 	$(BIN)/pytest tests/golden
 
 lint: $(READY)  ## check format, style, types and the workflow
@@ -44,7 +44,8 @@ schema: $(READY)  ## write config/schema.json anew, which editors check settings
 	$(BIN)/python -m urbanssl.settings_schema > config/schema.json
 
 rulegraph: $(READY)  ## draw docs/images/rulegraph.svg anew (needs graphviz)
-	$(BIN)/snakemake --rulegraph | $(BIN)/python -m urbanssl.report.rulegraph
+	$(BIN)/snakemake --rulegraph > docs/images/rulegraph.dot
+	dot -Tsvg -o docs/images/rulegraph.svg docs/images/rulegraph.dot
 
 clean:  ## remove what runs and tests leave behind; .venv and results stay
 	rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis build logs slurm_logs

@@ -34,7 +34,7 @@ free_gb=$(df --output=avail --block-size=1G . | tail -n 1 | tr -d ' ')
         "free some space, or clone urbanssl to a larger disk"
 
 started=$SECONDS
-echo "make setup: creating .venv with $("$python" --version) (about 4 minutes, 3 GB to download)"
+echo "make setup: filling .venv from the lock with $("$python" --version) (at first about 4 minutes, 3 GB to download)"
 wanted=$("$python" -c 'import sys; print(*sys.version_info[:2])')
 found=$(.venv/bin/python -c 'import sys; print(*sys.version_info[:2])' 2>/dev/null || true)
 [[ $wanted == "$found" ]] || "$python" -m venv --clear .venv

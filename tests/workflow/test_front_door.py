@@ -1,0 +1,113 @@
+"""What `snakemake` shows before anything runs: targets, graph, profiles, and wrong settings."""
+
+import copy
+import re
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import SETTINGS
+
+ROOT = Path(__file__).parents[2]
+TARGETS = ("all", "scenes", "tiles", "pretrain", "detect", "score", "features", "crime")
+
+
+def test_wrong_settings_are_refused_in_three_seconds_with_every_problem_and_no_traceback(fresh):
+    wrong = copy.deepcopy(SETTINGS)
+    wrong.update(sed=3, seed=-1, tiles={"size": 100})
+    fresh.write(wrong)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    ran = fresh.snakemake("-n")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    # Processor time: other work on the machine does not count.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 3
+    assert ran.returncode != 0
+    for part in ("3 problems", "settings.yaml:", "did you mean `seed`?", "a multiple of 16"):
+        assert part in ran.stdout
+    assert "Traceback" not in ran.stdout
+    assert len(ran.stdout.splitlines()) < 12
+
+
+def test_a_setting_can_be_changed_on_the_command_line(fresh):
+    ran = fresh.snakemake("-n", "--config", "tiles={size: 128, overlap: 0}")
+    assert ran.returncode == 0, ran.stdout
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_stage_is_a_target(target):
+    assert re.search(rf"^rule {target}:", (ROOT / "Snakefile").read_text(), re.MULTILINE)
+
+
+def edges(dot: str) -> set[tuple[str, str]]:
+    """Return the edges of a graph by the names of its rules; numbers and colours do not count."""
+    names = dict(re.findall(r'(\d+)\[label = "([^"\\]+)', dot))
+    return {(names[a], names[b]) for a, b in re.findall(r"(\d+) -> (\d+)", dot)}
+
+
+def test_the_picture_of_the_rules_is_that_of_the_workflow():
+    stored = (ROOT / "docs" / "images" / "rulegraph.dot").read_text()
+    ran = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--rulegraph", "--configfile", "config/config.yaml"],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert len(edges(stored)) > 20
+    assert edges(ran.stdout) == edges(stored), "run: make rulegraph"
+    drawn = (ROOT / "docs" / "images" / "rulegraph.svg").read_text()
+    assert all(rule in drawn for edge in edges(stored) for rule in edge), "run: make rulegraph"
+
+
+def test_the_link_in_the_root_leads_to_the_slurm_profile():
+    assert (ROOT / "slurm").resolve() == ROOT / "profiles" / "slurm"
+
+
+def rules_of_the_workflow() -> set[str]:
+    texts = [path.read_text() for path in (ROOT / "workflow" / "rules").glob("*.smk")]
+    return set(re.findall(r"^\s*rule (\w+):", "\n".join(texts), re.MULTILINE))
+
+
+def test_the_slurm_profile_names_rules_that_exist_and_asks_for_gpus_as_the_plugin_wants():
+    profile = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text())
+    named = {*profile["set-resources"], *profile["set-threads"]}
+    assert named <= rules_of_the_workflow()
+    for resources in (profile["default-resources"], *profile["set-resources"].values()):
+        assert not {"gres", "tasks"} & set(resources)
+    assert profile["latency-wait"] == 60
+    assert "slurm-array-jobs" not in profile
+
+
+def test_retries_stand_in_the_profile_alone_since_they_would_multiply():
+    for path in (ROOT / "workflow" / "rules").glob("*.smk"):
+        assert "retries:" not in path.read_text(), path
+
+
+def test_the_slurm_profile_is_understood_by_snakemake(fresh):
+    (fresh.folder / "slurm").symlink_to("profiles/slurm")
+    ran = fresh.snakemake("-n", "--profile", "slurm")
+    assert ran.returncode == 0, ran.stdout
+    assert "train_detector" in ran.stdout
+
+
+def test_the_default_profile_overrules_nothing_of_the_slurm_profile():
+    default, slurm = (
+        yaml.safe_load((ROOT / "profiles" / name / "config.yaml").read_text())
+        for name in ("default", "slurm")
+    )
+    assert {key for key in default if key in slurm and default[key] != slurm[key]} == set()
+
+
+def test_every_rule_has_a_log_a_benchmark_memory_and_time():
+    lacking = []
+    for path in (ROOT / "workflow" / "rules").glob("*.smk"):
+        starts = re.split(r"^[ ]*rule (\w+):", path.read_text(), flags=re.MULTILINE)
+        for rule, body in zip(starts[1::2], starts[2::2], strict=True):
+            wanted = ("log:", "benchmark:", "mem_mb=", "runtime=")
+            lacking += [(rule, part) for part in wanted if part not in body]
+    assert lacking == []

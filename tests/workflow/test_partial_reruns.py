@@ -1,0 +1,196 @@
+"""What was changed decides what runs again: exactly the stages it touches, and nothing else."""
+
+import copy
+import resource
+
+import pytest
+from conftest import SETTINGS, SHEET
+
+TO_REPORT = {"judge_crime", "write_report"}
+FROM_POOLING = {"pool_features"} | TO_REPORT
+FROM_DETECTOR = {
+    "train_detector",
+    "predict_scene",
+    "merge_boxes",
+    "score_run",
+    "extract_features",
+} | FROM_POOLING
+EVERYTHING = {
+    "check_scenes",
+    "tile_scene",
+    "split_tiles",
+    "convert_labels",
+    "assemble_coco",
+    "pretrain_swav",
+    "pretrain_mae",
+    "propose_boxes",
+    "pretrain_detreg",
+    "read_crime",
+} | FROM_DETECTOR
+WITH_SEED = EVERYTHING - {"check_scenes", "tile_scene", "convert_labels", "read_crime"}
+
+
+def rules(jobs):
+    return {rule for rule, _ in jobs}
+
+
+def about(jobs, rule):
+    return {wildcards for name, wildcards in jobs if name == rule}
+
+
+def test_nothing_changed_means_nothing_to_be_done_in_ten_seconds(finished):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    ran = finished.snakemake("--cores", "2")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert "Nothing to be done" in ran.stdout
+    # Processor time: other work on the machine does not count.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 10
+
+
+@pytest.mark.parametrize(
+    ("section", "changed", "expected"),
+    [
+        (None, {"title": "Another"}, {"write_report"}),
+        (None, {"seed": 1}, WITH_SEED),
+        ("tiles", {"overlap": 16}, EVERYTHING - {"read_crime", "convert_labels"}),
+        ("splits", {"buffer": 5.0}, {"split_tiles", "assemble_coco"} | FROM_DETECTOR),
+        (
+            "labels",
+            {"min_visible": 0.5},
+            {"assemble_coco"} | FROM_DETECTOR,
+        ),
+        ("proposals", {"top": 5}, {"propose_boxes", "pretrain_detreg"} | FROM_DETECTOR),
+        ("detect", {"steps": 7}, FROM_DETECTOR),
+        ("detect", {"threads": 2}, {"write_report"}),
+        ("predict", {"merge_iou": 0.6}, {"merge_boxes", "score_run", "write_report"}),
+        ("score", {"bootstrap": 10}, {"score_run", "write_report"}),
+        ("features", {"pool": ["mean"]}, FROM_POOLING),
+        ("crime", {"permutations": 200}, TO_REPORT),
+        ("crime", {"min_population": 10}, {"read_crime"} | FROM_POOLING),
+    ],
+)
+def test_a_changed_setting_reruns_what_it_touches(finished, section, changed, expected):
+    settings = copy.deepcopy(SETTINGS)
+    (settings if section is None else settings.setdefault(section, {})).update(changed)
+    finished.write(settings, "changed.yaml")
+    assert rules(finished.planned("changed.yaml")) == expected
+
+
+def test_a_changed_pretraining_reruns_the_arm_and_the_features_that_start_from_it(finished):
+    settings = copy.deepcopy(SETTINGS)
+    settings["pretrain"]["mae"] = {"steps": 7}
+    finished.write(settings, "changed.yaml")
+    jobs = finished.planned("changed.yaml")
+    assert rules(jobs) == {"pretrain_mae"} | FROM_DETECTOR
+    assert about(jobs, "train_detector") == {"run=vitdet-mae_f100_s0"}
+    assert {words.split(",")[0] for words in about(jobs, "extract_features")} == {"name=mae"}
+    assert about(jobs, "pool_features") == {"name=mae"}
+
+
+def test_an_edited_scene_of_the_study_area_reruns_what_reads_that_scene(finished):
+    with finished.edited("imagery/old.tif", "other pixels"):
+        jobs = finished.planned()
+    assert rules(jobs) == (
+        {"check_scenes", "tile_scene", "predict_scene", "extract_features"} | FROM_POOLING
+    )
+    assert about(jobs, "tile_scene") == {"scene=old"}
+    assert all("scene=old" in words for words in about(jobs, "extract_features"))
+
+
+def test_an_edited_training_scene_reruns_pretraining_but_cuts_no_other_scene(finished):
+    with finished.edited("imagery/north.tif", "other pixels"):
+        jobs = finished.planned()
+    assert about(jobs, "tile_scene") == about(jobs, "propose_boxes") == {"scene=north"}
+    assert rules(jobs) == EVERYTHING - {
+        "split_tiles",
+        "convert_labels",
+        "assemble_coco",
+        "read_crime",
+    }
+
+
+def test_a_scene_saved_again_unchanged_reruns_nothing(finished):
+    with finished.edited("imagery/old.tif", None):
+        assert finished.planned() == []
+
+
+def test_an_added_scene_is_worked_on_alone(finished):
+    with finished.edited("scenes.csv", SHEET + "later,imagery/later.tif,study,,,,,,\n"):
+        jobs = finished.planned()
+    assert about(jobs, "tile_scene") == {"scene=later"}
+    assert rules(jobs) == (
+        {"check_scenes", "tile_scene", "predict_scene", "extract_features", "read_crime"}
+        | FROM_POOLING
+    )
+    assert all("scene=later" in words for words in about(jobs, "extract_features"))
+
+
+def test_a_removed_scene_leaves_the_others_as_they_are(finished):
+    without = "".join(line for line in SHEET.splitlines(True) if not line.startswith("new,"))
+    with finished.edited("scenes.csv", without):
+        jobs = finished.planned()
+    assert rules(jobs) == {"check_scenes", "read_crime"} | FROM_POOLING
+
+
+def test_an_edited_label_file_reruns_its_conversion_and_the_detectors(finished):
+    with finished.edited("labels/east.txt", "other boxes"):
+        jobs = finished.planned()
+    assert about(jobs, "convert_labels") == {"scene=east"}
+    assert rules(jobs) == {"convert_labels", "assemble_coco"} | FROM_DETECTOR
+    assert all("objects" in words for words in about(jobs, "extract_features"))
+
+
+def test_an_edited_crime_table_reruns_the_crime_stage(finished):
+    with finished.edited("crime.csv", "other numbers"):
+        assert rules(finished.planned()) == {"read_crime"} | FROM_POOLING
+
+
+def test_an_edited_recipe_reruns_the_training_that_uses_it(finished):
+    with finished.edited("config/models/vitdet_tiny.py", "model = 1"):
+        jobs = finished.planned()
+    assert about(jobs, "train_detector") == {"run=vitdet-mae_f100_s0"}
+    assert rules(jobs) == {
+        "train_detector",
+        "predict_scene",
+        "merge_boxes",
+        "score_run",
+        "write_report",
+    }
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        ("report/page", {"write_report"}),
+        ("crime/judge", TO_REPORT),
+        ("crime/table", {"read_crime"} | FROM_POOLING),
+        ("features/pool", FROM_POOLING),
+        ("detect/score", {"score_run", "write_report"}),
+        ("detect/merge", {"merge_boxes", "score_run", "write_report"}),
+        ("detect/detreg", {"pretrain_detreg"} | FROM_DETECTOR),
+        ("labels/convert", {"convert_labels", "assemble_coco"} | FROM_DETECTOR),
+        ("ssl/proposals", {"propose_boxes", "pretrain_detreg"} | FROM_DETECTOR),
+        ("ssl/mae_model", {"pretrain_mae"} | FROM_DETECTOR),
+        ("ssl/swav_model", {"pretrain_swav", "pretrain_detreg"} | FROM_DETECTOR),
+        ("scenes/splits", {"split_tiles", "assemble_coco"} | FROM_DETECTOR),
+    ],
+)
+def test_an_edited_module_reruns_the_stage_that_uses_it(finished, module, expected):
+    name = f"src/urbanssl/{module}.py"
+    text = (finished.folder / name).read_text()
+    with finished.edited(name, text + "\nEDITED = 1\n"):
+        assert rules(finished.planned()) == expected
+
+
+def test_an_edited_comment_reruns_nothing(finished):
+    name = "src/urbanssl/ssl/mae_model.py"
+    text = (finished.folder / name).read_text()
+    with finished.edited(name, text + "\n# Only a remark.\n"):
+        assert finished.planned() == []
+
+
+def test_an_edited_script_reruns_its_rule(finished):
+    name = "workflow/scripts/judge_crime.py"
+    text = (finished.folder / name).read_text()
+    with finished.edited(name, text + "\nprint(1)\n"):
+        assert rules(finished.planned()) == TO_REPORT
