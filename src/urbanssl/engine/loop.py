@@ -144,7 +144,8 @@ class StepLoop(BaseLoop):
 
     def _refuse(self) -> None:
         """Let the network refuse a training that cannot work."""
-        model, tiles = bare_model(self.runner.model), self.dataloader.dataset
+        model: Any = bare_model(self.runner.model)
+        tiles = self.dataloader.dataset
         if not hasattr(model, "problems"):
             return
         world = get_dist_info()[1]

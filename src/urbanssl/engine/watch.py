@@ -28,6 +28,10 @@ def check_finite(point: Mapping[str, float]) -> None:
         )
 
 
+#: Steps below which a window says nothing: every training starts near the value of no learning.
+_SHORTEST_WINDOW = 50
+
+
 @HOOKS.register_module()
 class StopAtStall(Hook):
     """Stop when the mean loss of a window stays within a margin of the value of no learning.
@@ -38,7 +42,7 @@ class StopAtStall(Hook):
     Args:
         level: key of the outputs that holds the value of no learning.
         margin: how much lower the loss must get to count as learning.
-        window: share of the training after which, and over which, this is judged.
+        window: share of the training over which this is judged, after as many steps; at least 50.
         stop: stop the training; otherwise it only warns.
         remedy: what to change, for the message.
     """
@@ -64,8 +68,9 @@ class StopAtStall(Hook):
     ) -> None:
         """Judge the last window of the curve, once it is long enough."""
         points = runner.train_loop.curve.points
-        first = runner.iter + 1 - self.window * runner.max_iters
-        if first < self.window * runner.max_iters or not points or self._warned:
+        length = max(self.window * runner.max_iters, _SHORTEST_WINDOW)
+        first = runner.iter + 1 - length
+        if first < length or not points or self._warned:
             return
         if points[-1]["step"] != runner.iter + 1:
             return

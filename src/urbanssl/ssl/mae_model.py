@@ -66,7 +66,7 @@ class MAE(BaseModel):
         super().__init__(init_cfg=init_cfg)
         self.image, self.patch = image, patch
         self.mask_ratio, self.norm_pixels = mask_ratio, norm_pixels
-        self.kind = CropKind(1, image, tuple(scale))
+        self.kind = CropKind(1, image, (scale[0], scale[1]))
         grid = image // patch
         self.patch_embed = PatchEmbed(patch, width)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width))

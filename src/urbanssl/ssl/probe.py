@@ -21,6 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from torch.nn import functional
 
 from urbanssl.engine.log import say
 
@@ -90,12 +91,15 @@ class ProbeBlocks(Hook):
         tiles: at most so many tiles are used.
         side: tiles along the side of a block.
         times: how often, evenly over the training, before and after included.
+        size: side in pixels to which tiles are resized first; None leaves them.
     """
 
     priority = "VERY_LOW"
 
-    def __init__(self, tiles: int = 512, side: int = 4, times: int = 3) -> None:
-        self.tiles, self.side, self.times = tiles, side, max(2, times)
+    def __init__(
+        self, tiles: int = 512, side: int = 5, times: int = 3, size: int | None = None
+    ) -> None:
+        self.tiles, self.side, self.times, self.size = tiles, side, max(2, times), size
 
     def before_train(self, runner: Any) -> None:
         """Probe the network as it starts; not again after a resume."""
@@ -119,24 +123,43 @@ class ProbeBlocks(Hook):
         chosen = np.sort(rng.permutation(len(shards))[: self.tiles])
         labels = _blocks(shards, chosen, self.side)
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        features = features_of(model, shards, chosen)
+        features = features_of(model, shards, chosen, self.size)
         result = {"step": step, **probe(features, labels, seed=0)}
         runner.train_loop.probes.append(result)
         say("probe  " + "  ".join(f"{name} {value:.3g}" for name, value in result.items()))
 
 
-def features_of(model: Any, shards: Any, tiles: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the features `(N, D)` of tiles of shards by a model in evaluation mode."""
+def features_of(
+    model: Any, shards: Any, tiles: NDArray[np.int64], size: int | None = None
+) -> NDArray[np.float64]:
+    """Return the features `(N, D)` of tiles of shards by a model in evaluation mode.
+
+    Args:
+        model: has `features` of `(B, S, S, 3)` uint8 tiles.
+        shards: the tiles.
+        tiles: which of them.
+        size: side in pixels to which they are resized first; None leaves them.
+    """
     device = next(model.parameters()).device
     training = model.training
     model.eval()
     with torch.inference_mode():
         parts = [
-            model.features(torch.from_numpy(shards.gather(tiles[at : at + 32])).to(device))
+            model.features(
+                _resized(torch.from_numpy(shards.gather(tiles[at : at + 32])), size).to(device)
+            )
             for at in range(0, len(tiles), 32)
         ]
     model.train(training)
     return torch.cat(parts).double().cpu().numpy()
+
+
+def _resized(tiles: torch.Tensor, size: int | None) -> torch.Tensor:
+    if size is None or size == tiles.shape[1]:
+        return tiles
+    images = tiles.permute(0, 3, 1, 2)
+    smaller = functional.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
+    return smaller.permute(0, 2, 3, 1)
 
 
 def _blocks(shards: Any, tiles: NDArray[np.int64], side: int) -> NDArray[np.int64]:

@@ -40,7 +40,7 @@ def swav_problems(
             f"step {queue_from} of {facts.steps}: the queue is never used",
             "start it within the training, or set `queue=0`",
         )
-    if queue % facts.batch:
+    elif queue % facts.batch:
         note("queue", f"{queue} is no multiple of the batch {facts.batch}", "take a multiple")
     elif queue and queue_from + queue // facts.batch >= facts.steps:
         note(
