@@ -39,7 +39,7 @@ def read_vector(files: Sequence[Path], images: Mapping[str, Image], notes: Notes
         names = _names(path, features, notes)
         if names is None:
             continue
-        flat = features.geometry.area.to_numpy() <= 0
+        flat = shapely.area(features.geometry.to_numpy()) <= 0
         notes.counts["without an extent (points, lines, empty)"] += int(flat.sum())
         features, names = features[~flat], names[~flat]
         for image in placed:

@@ -8,6 +8,7 @@ which saves a transposition.
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -28,6 +29,11 @@ Pixels = NDArray[np.uint8]
 Valid = NDArray[np.bool_]
 Scaling = Mapping[str, list[float]]
 
+#: GDAL's cache of blocks. Ours are read once, so that a few rows of them are enough; its own
+#: default is a share of the machine's memory, which a job on a cluster may not have.
+_CACHE_BYTES = 256 << 20
+_THREADS = 4
+
 # Images without a georeference are welcome; `place.place_of` notes them. Set once for the process:
 # filters changed around each opening would not hold in threads.
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
@@ -35,9 +41,16 @@ warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 
 @contextmanager
 def opened(path: Path) -> Iterator[DatasetReader]:
-    """Open a raster; anything that goes wrong while it is open is a `SceneError` naming it."""
+    """Open a raster; anything that goes wrong while it is open is a `SceneError` naming it.
+
+    Blocks are decompressed by as many threads as the job has cores, at most `_THREADS`.
+    """
+    threads = min(_THREADS, len(os.sched_getaffinity(0)))
     try:
-        with rasterio.open(path) as dataset:
+        with (
+            rasterio.Env(GDAL_NUM_THREADS=threads, GDAL_CACHEMAX=_CACHE_BYTES),
+            rasterio.open(path) as dataset,
+        ):
             yield dataset
     except RasterioError as error:
         raise SceneError.at(

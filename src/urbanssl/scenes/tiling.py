@@ -173,7 +173,11 @@ def _pixel_table(
     width = np.minimum(side, image["width"] - x_off)
     height = np.minimum(side, image["height"] - y_off)
     bounds = lonlat_bounds(place, corner_points(x_off, y_off, width, height))
-    to_image = [Affine(1 / scale, 0, x, 0, 1 / scale, y) for x, y in zip(x_off, y_off, strict=True)]
+    step, none = np.full_like(x_off, 1 / scale), np.zeros_like(x_off)
+    to_image = np.stack([step, none, x_off, none, step, y_off], axis=1)
+    a, b, c, d, e, f = tuple(place.affine)[:6]
+    x, y = a * x_off + b * y_off + c, d * x_off + e * y_off + f
+    affines = np.stack([a * step, b * step, x, d * step, e * step, y], axis=1)
     stem = f"{image['scene']}/{image['image']}"
     return _table(
         image,
@@ -181,7 +185,7 @@ def _pixel_table(
         kept,
         bounds,
         to_image,
-        [place.affine @ local for local in to_image],
+        affines,
         tile_id=[f"{stem}/{row}_{col}" for row, col in zip(kept.row, kept.col, strict=True)],
         row=kept.row,
         col=kept.col,
@@ -216,8 +220,8 @@ def _xyz_table(
         "EPSG:3857",
         kept,
         mercator.bounds(x, y, cells.zoom).reshape(-1, 4),
-        to_image,
-        [Affine(step, 0, left, 0, -step, top) for left, _, _, top in corners.tolist()],
+        np.array([tuple(local)[:6] for local in to_image]),
+        np.array([(step, 0, left, 0, -step, top) for left, _, _, top in corners.tolist()]),
         tile_id=names,
         z=cells.zoom,
         x=x,
@@ -259,8 +263,8 @@ def _table(
     crs: str | None,
     kept: _Kept,
     bounds: NDArray[np.float64],
-    to_image: list[Affine],
-    affines: list[Affine],
+    to_image: NDArray[np.float64],
+    affines: NDArray[np.float64],
     **columns: Any,
 ) -> Columns:
     count = len(kept.sha256)
@@ -269,8 +273,8 @@ def _table(
         **dict.fromkeys(COLUMNS),
         "scene": image["scene"],
         "image": image["image"],
-        "to_image": [list(affine)[:6] for affine in to_image],
-        "affine": [list(affine)[:6] for affine in affines],
+        "to_image": to_image.tolist(),
+        "affine": affines.tolist(),
         **{"west": west, "south": south, "east": east, "north": north},
         "crs": crs,
         "valid_share": kept.valid_share,

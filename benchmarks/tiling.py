@@ -1,0 +1,145 @@
+"""Speed and memory of tiling beside plain block-aligned reading of the same file.
+
+    python benchmarks/tiling.py                      # 20,000 x 20,000 pixels
+    python benchmarks/tiling.py --side 8000 --compress none
+
+Draws a GeoTIFF, then measures in one run, each in a process of its own and alternating:
+`read` reads every block once and drops it; `tile` cuts the file into a shard with its table.
+The ratio is read time / tile time: 1 would be tiling at the speed of reading. GDAL's own
+`gdal_retile.py` joins where it is installed.
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from affine import Affine
+
+from urbanssl.scenes.catalogue import check_scenes
+from urbanssl.scenes.scene import Scene
+from urbanssl.scenes.tiling import tile_scene
+from urbanssl.settings import TileSettings
+
+
+def draw(path: Path, side: int, block: int, compress: str):
+    """Write noisy fields: they compress about as well as imagery."""
+    random = np.random.default_rng(0)
+    profile = {
+        "driver": "GTiff", "width": side, "height": side, "count": 3, "dtype": "uint8",
+        "tiled": True, "blockxsize": block, "blockysize": block, "interleave": "pixel",
+        "crs": "EPSG:32616", "transform": Affine(0.3, 0, 5e5, 0, -0.3, 3.6e6),
+        "compress": compress, "BIGTIFF": "IF_SAFER",
+    }  # fmt: skip
+    if compress == "jpeg":
+        profile["photometric"] = "YCBCR"
+    noise = random.normal(0, 6, (3, block, side + 4096))
+    with rasterio.open(path, "w", NUM_THREADS="ALL_CPUS", **profile) as dataset:
+        for top in range(0, side, block):
+            rows = min(block, side - top)
+            coarse = random.integers(60, 200, (3, rows // 64 + 1, side // 64 + 1))
+            fields = coarse.repeat(64, axis=1)[:, :rows].repeat(64, axis=2)[:, :, :side]
+            shift = random.integers(0, 4096)
+            pixels = fields + noise[:, :rows, shift : shift + side]
+            pixels = pixels.clip(1, 255).astype(np.uint8)
+            dataset.write(pixels, window=((top, top + rows), (0, side)))
+
+
+def read(path: Path, _: argparse.Namespace):
+    """Read every block of the file once and drop it."""
+    with rasterio.open(path) as dataset:
+        for _, window in dataset.block_windows(1):
+            dataset.read(window=window)
+
+
+def tile(path: Path, options: argparse.Namespace):
+    """Cut the file into a shard with its table."""
+    folder = path.parent / "shard"
+    tiles = TileSettings(size=options.size, overlap=options.overlap)
+    names = [path.parent / name for name in ("c.parquet", "s.json")]
+    outputs = [folder / name for name in ("tiles.npy", "tiles.parquet")]
+    scene = Scene("x", (path,), frozenset({"unlabelled"}))
+    tile_scene(scene, *names, tiles, *outputs, {})
+
+
+def retile(path: Path, options: argparse.Namespace):
+    """Cut the file into one GeoTIFF a tile by GDAL's own script."""
+    folder = path.parent / "retile"
+    folder.mkdir(exist_ok=True)
+    size, overlap = str(options.size), str(options.overlap)
+    command = ["gdal_retile.py", "-q", "-ps", size, size, "-overlap", overlap]
+    subprocess.run([*command, "-targetDir", str(folder), str(path)], check=True)
+
+
+TASKS = {"read": read, "tile": tile, "retile": retile}
+
+
+def peak_mb() -> float:
+    """Return the peak memory of this process alone (`ru_maxrss` would count the parent's too)."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
+def measure(name: str, path: Path, options: argparse.Namespace) -> tuple[float, float]:
+    """Run a task in a process of its own; return its seconds and peak memory in MB."""
+    command = [sys.executable, __file__, "--task", name, "--file", str(path)]
+    command += ["--size", str(options.size), "--overlap", str(options.overlap)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    seconds, peak = done.stdout.split()
+    return float(seconds), float(peak)
+
+
+def main():
+    """Draw, measure and report; with --task, be one of the measured processes."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--side", type=int, default=20_000, help="pixels of the file's side")
+    parser.add_argument("--block", type=int, default=512, help="side of its blocks")
+    parser.add_argument("--compress", default="deflate", help="deflate, lzw, jpeg, none")
+    parser.add_argument("--size", type=int, default=256, help="side of a tile")
+    parser.add_argument("--overlap", type=int, default=0, help="pixels shared by neighbours")
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--folder", type=Path, default=None, help="where to write (temporary)")
+    parser.add_argument("--task", choices=TASKS, help=argparse.SUPPRESS)
+    parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.task:
+        start = time.perf_counter()
+        TASKS[options.task](options.file, options)
+        print(time.perf_counter() - start, peak_mb())
+        return
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        path = Path(folder) / "scene.tif"
+        draw(path, options.side, options.block, options.compress)
+        scene = Scene("x", (path,), frozenset({"unlabelled"}))
+        tiles = TileSettings(size=options.size, overlap=options.overlap)
+        check_scenes([scene], tiles, path.parent / "c.parquet", path.parent / "s.json", {})
+        names = [name for name in TASKS if name != "retile" or shutil.which("gdal_retile.py")]
+        results: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
+        for _ in range(options.repeat):
+            for name in names:
+                results[name].append(measure(name, path, options))
+        report(results, options, path.stat().st_size)
+
+
+def report(results, options, size):
+    """Print the best time of each task, its speed and its share of the speed of reading."""
+    pixels = options.side**2
+    print(f"{options.side} x {options.side} x 3, {options.compress}, {size / 1e6:.0f} MB")
+    best = {name: min(seconds for seconds, _ in runs) for name, runs in results.items()}
+    for name, runs in results.items():
+        print(
+            f"{name:7} {best[name]:7.2f} s  {pixels / best[name] / 1e6:7.1f} Mpx/s  "
+            f"{max(peak for _, peak in runs):6.0f} MB peak  "
+            f"speed / read {best['read'] / best[name]:.2f}"
+        )
+    if "retile" not in results:
+        print("retile  not measured: there is no gdal_retile.py on the path")
+
+
+if __name__ == "__main__":
+    main()
