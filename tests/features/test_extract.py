@@ -12,7 +12,7 @@ from urbanssl.features.coordinates import coordinates
 from urbanssl.features.extract import extract, in_batches
 from urbanssl.features.histogram import colour_histogram, histogram_columns
 from urbanssl.features.objects import object_density
-from urbanssl.features.rcf import convolved_features, draw_filters, rcf, whitened_filters
+from urbanssl.features.rcf import convolved_features, draw_filters, whitened_filters
 from urbanssl.features.texture import texture, texture_columns
 from urbanssl.settings import FeatureSettings
 
@@ -95,14 +95,17 @@ def test_random_filters_come_from_the_training_tiles_alone():
     assert not np.array_equal(filters, draw_filters([study[0]], 4, 0))
 
 
-def test_every_third_pixel_gives_nearly_the_mean_of_all_even_on_blocks_of_eight():
+def test_strips_give_the_mean_over_whole_maps():
     rng = np.random.default_rng(0)
-    small = rng.integers(0, 256, (2, 25, 25, 3), dtype=np.uint8)
-    tiles = small.repeat(8, axis=1).repeat(8, axis=2)
-    filters = draw_filters([tiles], 16, 0)
+    tiles = rng.integers(0, 256, (2, 200, 150, 3), dtype=np.uint8)
+    filters = torch.from_numpy(draw_filters([tiles], 16, 0))
     images = torch.from_numpy(tiles.transpose(0, 3, 1, 2).copy()).float() / 255
-    exact = convolved_features(images, torch.from_numpy(filters)).numpy()
-    assert np.abs(rcf(tiles, filters) / exact - 1).mean() < 0.05
+    answer = torch.nn.functional.conv2d(images, filters)
+    for bias in (0.0, 0.3):
+        both = [torch.relu(sign * answer - bias).mean(dim=(2, 3)) for sign in (1, -1)]
+        assert convolved_features(images, filters, bias).numpy() == pytest.approx(
+            torch.cat(both, dim=1).numpy(), rel=1e-4
+        )
 
 
 def test_filters_of_tiles_without_any_texture_stay_finite():
