@@ -197,4 +197,5 @@ def _scene_boxes(found: list[_OnTile], min_visible: float) -> pd.DataFrame:
         box = {name: values[row] for name, values in tile.boxes.items()}
         box["ignore"] = bool(box["difficult"]) or share < min_visible
         rows.append({**box, "scene": scene, "block": tile.block})
-    return pd.DataFrame(rows, columns=_SCENE_COLUMNS)
+    floats = dict.fromkeys(("x1", "y1", "x2", "y2"), "float64")
+    return pd.DataFrame(rows, columns=_SCENE_COLUMNS).astype({**floats, "ignore": "bool"})
