@@ -108,7 +108,7 @@ def precision_recall(curves: Mapping[str, pd.DataFrame]) -> Canvas:
                 ls=styles[number % len(styles)],
                 label=name,
             )
-        axes.set(xlim=(0, 1.03), ylim=(0, 1.03), xlabel="recall", ylabel="precision at IoU 0.5")
+        axes.set(xlim=(0, 1.06), ylim=(0, 1.03), xlabel="recall", ylabel="precision at IoU 0.5")
         axes.legend(loc="upper right")
     return canvas
 
