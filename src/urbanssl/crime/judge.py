@@ -26,6 +26,7 @@ from urbanssl.crime.moran import moran_test, neighbour_weights
 from urbanssl.crime.permutation import shuffles
 from urbanssl.crime.scores import errors_by, permutation_row, reliability, score_rows
 from urbanssl.crime.study import Study, describe, read_study, schemes_of
+from urbanssl.crime.surrogates import alike_exchanges
 from urbanssl.crime.targets import log_rate
 from urbanssl.crime.verdict import Evidence, place_explains, refusal, refusals, verdict
 from urbanssl.settings import CrimeSettings
@@ -122,7 +123,10 @@ def evaluate(
     schemes, blocks, found, side = schemes_of(study, crime.block, rng)
     weights = block_weights(blocks, study.region, crime.bootstrap, rng)
     places = shuffles(study.region, crime.permutations, rng)
-    judged = {s.name: judge_scheme(study, s, crime, weights, places, seed) for s in schemes}
+    alike = alike_exchanges(
+        log_rate(study.rate), study.points, study.region, crime.permutations, rng
+    )
+    judged = {s.name: judge_scheme(study, s, crime, weights, alike, seed) for s in schemes}
     region = judged["region"]
     primary = choose_primary(region)
     evidence = _evidence(region, primary)
@@ -168,13 +172,13 @@ def judge_scheme(
 ) -> Judged:
     """Return predictions, scores and permutation tests of every feature set under one scheme."""
     target = make_target(study.rate, scheme, crime.threshold)
-    exchanged = study.rate[places] > target.threshold[scheme.fold]
+    exchanged = study.rate[places]
     found, draws, rows, tests = {}, {}, [], []
     for name, values in study.features.items():
         found[name] = predict_held_out(values, target, True, seed)
         scored, draws[name] = score_rows(name, found[name], target, weights)
         rows += scored
-        tests.append(permutation_row(name, found[name], target, exchanged))
+        tests.append(permutation_row(name, values, target, exchanged, crime.threshold))
     rows.append(_majority(target, weights))
     return Judged(target, found, draws, rows, tests)
 
@@ -217,7 +221,7 @@ def _evidence(region: Judged, primary: str) -> dict[str, Evidence]:
     judged = [name for name in region.found if is_learned(name) or name == primary]
     return {
         name: Evidence(
-            auc=tests[name]["auc"],
+            auc=_auc(region, name),
             interval=interval(region.draws[name]),
             p=tests[name]["p"],
             paired={row["baseline"]: row["interval"] for row in pairs if row["features"] == name},

@@ -11,7 +11,9 @@ from urbanssl.crime import metrics
 from urbanssl.crime.held_out import HeldOut, Target
 from urbanssl.crime.intervals import interval
 from urbanssl.crime.metrics import Weights
-from urbanssl.crime.permutation import p_value, permuted_auc
+from urbanssl.crime.permutation import p_value
+from urbanssl.crime.surrogates import refitted_auc
+from urbanssl.crime.targets import Threshold
 
 Floats = NDArray[np.float64]
 
@@ -71,27 +73,26 @@ def _value_scores(predicted: Floats, target: Target, weights: Weights) -> dict[s
 
 
 def permutation_row(
-    name: str, found: HeldOut, target: Target, labels: NDArray[np.bool_]
+    name: str, features: Floats, target: Target, rates: Floats, rule: Threshold
 ) -> dict[str, Any]:
     """Return the permutation test of one feature set under one scheme.
 
     Args:
         name: of the feature set.
-        found: its out-of-fold predictions.
-        target: labels.
-        labels: (P, n) labels of exchanged areas.
+        features: (n, D).
+        target: the real rates, and the scheme.
+        rates: (P, n) exchanged rates, see `surrogates.alike_exchanges`.
+        rule: of the threshold.
     """
-    observed = metrics.auc(
-        found.logistic, target.high, target.scheme.fold, _once(len(found.logistic))
-    )[0]
-    exchanged = permuted_auc(found.logistic, labels, target.scheme.fold)
+    observed = float(refitted_auc(features, target.scheme, target.rate[None], rule)[0])
+    exchanged = refitted_auc(features, target.scheme, rates, rule)
     return {
         "features": name,
         "scheme": target.scheme.name,
-        "auc": float(observed),
-        "p": p_value(float(observed), exchanged),
+        "auc": observed,
+        "p": p_value(observed, exchanged),
         "null_mean": float(np.nanmean(exchanged)) if np.isfinite(exchanged).any() else None,
-        "draws": len(labels),
+        "draws": len(rates),
     }
 
 
