@@ -64,10 +64,10 @@ def test_assignments_over_two_processes_are_those_of_the_reference(golden):
     ]
     for process in processes:
         process.start()
-    found = dict(
-        ((case, rank), codes)
+    found = {
+        (case, rank): codes
         for case, rank, codes in (answers.get(timeout=120) for _ in range(2 * len(cases)))
-    )
+    }
     for process in processes:
         process.join()
     for case, (scores, epsilon, iterations) in cases.items():

@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from mmengine.logging.history_buffer import HistoryBuffer
+from numpy._core import multiarray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
@@ -103,23 +105,34 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
         raise WeightsError.at(path, str(error), "the file is damaged: make it again") from error
 
 
-def _read_torch(path: Path) -> Any:
-    # MAE's files carry their command line, mmengine's their logs; nothing else may be built.
-    from mmengine.logging.history_buffer import HistoryBuffer
+def _buffer_method(owner: Any, name: str) -> Any:
+    """Stand in for `getattr`, which mmengine's logs ask for, for nothing but their own methods."""
+    if not (owner is HistoryBuffer or isinstance(owner, HistoryBuffer)) or name.startswith("_"):
+        raise pickle.UnpicklingError(f"attribute {name!r} of {type(owner).__name__} is not read")
+    return getattr(owner, name)
 
-    allowed = [
-        argparse.Namespace,
-        HistoryBuffer,
-        np.ndarray,
-        np.dtype,
-        np.dtypes.Float64DType,
-        np.dtypes.Int64DType,
-        np._core.multiarray.scalar,  # type: ignore[attr-defined]
-        np._core.multiarray._reconstruct,  # type: ignore[attr-defined]
-        OrderedDict,
-    ]
+
+#: What a torch file may hold besides tensors: MAE's its command line, mmengine's its logs.
+_ALLOWED = (
+    argparse.Namespace,
+    HistoryBuffer,
+    (_buffer_method, "builtins.getattr"),
+    OrderedDict,
+    np.ndarray,
+    np.dtype,
+    np.dtypes.Float64DType,
+    np.dtypes.Int64DType,
+    *(
+        (part, f"numpy.{package}.multiarray.{part.__name__}")
+        for part in (multiarray.scalar, multiarray._reconstruct)
+        for package in ("core", "_core")
+    ),
+)
+
+
+def _read_torch(path: Path) -> Any:
     try:
-        with torch.serialization.safe_globals(allowed):
+        with torch.serialization.safe_globals(list(_ALLOWED)):
             return torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, zipfile.BadZipFile) as error:
         raise WeightsError.at(

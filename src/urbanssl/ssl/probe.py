@@ -163,7 +163,7 @@ def _resized(tiles: torch.Tensor, size: int | None) -> torch.Tensor:
 
 
 def _blocks(shards: Any, tiles: NDArray[np.int64], side: int) -> NDArray[np.int64]:
-    """Return the number of the block that each tile lies on, by the rows and columns of its grid."""
+    """Return the number of the block that each tile lies on, by its row and column."""
     where, index = shards.locate(tiles)
     names: list[tuple[int, str, int, int]] = []
     columns = ["image", "row", "col", "x", "y"]
