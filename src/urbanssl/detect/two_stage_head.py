@@ -6,17 +6,37 @@ every pixel of the encoder); several matches an object: Jia et al. 2023, H-DETR,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from mmdet.models.dense_heads import DeformableDETRHead
 from mmdet.registry import MODELS
-from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_xyxy_to_cxcywh
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_overlaps, bbox_xyxy_to_cxcywh
 from mmdet.utils import reduce_mean
 from mmengine.model import bias_init_with_prob
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
+
+#: Predictions of which this share lies within an ignored object are not background.
+_IGNORED_SHARE = 0.5
+
+
+def not_ignored(boxes: Tensor, meta: Mapping[str, Any]) -> Tensor:
+    """Return 1 for predicted boxes that may count as background, 0 for those on ignored objects.
+
+    Args:
+        boxes: predictions of one image `(N, 4)`, centre and size, 0 to 1.
+        meta: the image's `img_shape` and, where it has such objects, `ignored`: their boxes in
+            pixels `(M, 4)`.
+    """
+    ignored = meta.get("ignored")
+    if ignored is None or not len(ignored):
+        return boxes.new_ones(len(boxes))
+    height, width = meta["img_shape"][:2]
+    corners = bbox_cxcywh_to_xyxy(boxes.detach()) * boxes.new_tensor([width, height] * 2)
+    inside = bbox_overlaps(corners, ignored.to(corners), mode="iof").amax(1)
+    return (inside < _IGNORED_SHARE).to(boxes.dtype)
 
 
 @MODELS.register_module()
@@ -25,7 +45,8 @@ class TwoStageHead(DeformableDETRHead):
 
     mmdet gives the first stage one logit a class and uses the first alone. With one logit, the
     first stage of a class-agnostic pretraining (DETReg) fits a detector of any number of classes.
-    Without a first stage it is mmdet's head.
+    And objects marked to be ignored (cut by the tile's edge) are not background, where mmdet's
+    head knows no such objects. Without a first stage and such objects it is mmdet's head.
     """
 
     def __init__(self, *args: Any, first_stage_matches: int = 1, **kwargs: Any) -> None:
@@ -50,6 +71,43 @@ class TwoStageHead(DeformableDETRHead):
         """Draw the weights; every class starts at a probability of 0.01."""
         super().init_weights()
         nn.init.constant_(self.cls_branches[-1].bias, bias_init_with_prob(0.01))
+
+    def loss(  # type: ignore[override]
+        self,
+        hidden_states: Tensor,
+        references: list[Tensor],
+        enc_outputs_class: Tensor | None,
+        enc_outputs_coord: Tensor | None,
+        batch_data_samples: Sequence[Any],
+    ) -> dict[str, Tensor]:
+        """Return the losses of a batch.
+
+        Args:
+            hidden_states: `(layers, B, Q, width)`.
+            references: reference points of every decoder layer.
+            enc_outputs_class: objectness of the first stage, or None.
+            enc_outputs_coord: boxes of the first stage, or None.
+            batch_data_samples: with `gt_instances` and `ignored_instances`, boxes in pixels.
+        """
+        truths = [sample.gt_instances for sample in batch_data_samples]
+        metas = [
+            {**sample.metainfo, "ignored": sample.ignored_instances.bboxes}
+            if "ignored_instances" in sample
+            else sample.metainfo
+            for sample in batch_data_samples
+        ]
+        logits, boxes = self(hidden_states, references)
+        return self.loss_by_feat(logits, boxes, enc_outputs_class, enc_outputs_coord, truths, metas)
+
+    def _get_targets_single(
+        self, cls_score: Tensor, bbox_pred: Tensor, gt_instances: InstanceData, img_meta: dict
+    ) -> tuple:
+        labels, weights, *rest = super()._get_targets_single(
+            cls_score, bbox_pred, gt_instances, img_meta
+        )
+        background = labels == self.num_classes
+        weights = torch.where(background, not_ignored(bbox_pred, img_meta), weights)
+        return (labels, weights, *rest)
 
     def loss_by_feat(
         self,
@@ -108,10 +166,13 @@ class TwoStageHead(DeformableDETRHead):
         # In mmdet the label behind the last class, here 1, is the background.
         labels = torch.ones(logits.shape[:2].numel(), dtype=torch.long, device=logits.device)
         labels[place] = 0
+        pairs = zip(boxes, metas, strict=True)
+        weights = torch.cat([not_ignored(image_boxes, meta) for image_boxes, meta in pairs])
+        weights[place] = 1
         found = boxes.flatten(0, 1)[place]
         corners = bbox_cxcywh_to_xyxy(found) * size
         return {
-            "enc_loss_cls": self.loss_cls(logits.flatten(0, 1), labels, avg_factor=count),
+            "enc_loss_cls": self.loss_cls(logits.flatten(0, 1), labels, weights, avg_factor=count),
             "enc_loss_bbox": self.loss_bbox(found, target, avg_factor=count),
             "enc_loss_iou": self.loss_iou(
                 corners, bbox_cxcywh_to_xyxy(target) * size, avg_factor=count
