@@ -64,9 +64,9 @@ def test_what_matters_is_named_first(signal):
     assert effect["effect"][-1] > effect["effect"][0]
 
 
-def test_same_seed_gives_the_same_metrics(tmp_path, signal):
-    again, _ = run_judge(tmp_path, write_study(tmp_path, np.random.default_rng(1), signal=1.0))
-    assert again == signal[0]
+def test_same_seed_gives_the_same_metrics(tmp_path):
+    study = write_study(tmp_path, np.random.default_rng(1), regions=3, side=4, sets=("swav", "rcf"))
+    assert run_judge(tmp_path, study)[0] == run_judge(tmp_path, study)[0]
 
 
 def test_two_areas_are_refused_in_a_sentence_and_without_an_accuracy(tmp_path):
@@ -98,7 +98,8 @@ def test_one_region_is_refused_but_its_autocorrelation_is_told(tmp_path):
 
 
 def test_areas_without_rate_or_imagery_are_left_out_and_counted(tmp_path):
-    table, report, features = write_study(tmp_path, np.random.default_rng(5), signal=1.0)
+    rng = np.random.default_rng(5)
+    table, report, features = write_study(tmp_path, rng, signal=1.0, sets=("swav", "rcf"))
     rows = pd.read_parquet(features["rcf"])
     rows.loc[:4, "covered"] = False
     rows.to_parquet(features["rcf"])
@@ -137,7 +138,7 @@ def test_neighbours_leak_into_random_folds_but_not_into_whole_regions():
 
 def test_intervals_on_noise_cover_one_half():
     covered = 0
-    for seed in range(60):
+    for seed in range(40):
         rng = np.random.default_rng(seed)
         region = np.repeat(np.arange(4), 36)
         rate, features = rng.lognormal(5, 1, 144), rng.normal(size=(144, 10))
@@ -146,7 +147,7 @@ def test_intervals_on_noise_cover_one_half():
         weights = block_weights(np.arange(144) // 2, region, 300, rng)
         low, high = interval(metrics.auc(found.logistic, target.high, region, weights))
         covered += low <= 0.5 <= high
-    assert covered >= 52
+    assert covered >= 34
 
 
 def test_rates_of_held_out_areas_change_neither_labels_nor_predictions():
