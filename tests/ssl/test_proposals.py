@@ -7,6 +7,7 @@ import pytest
 from urbanssl.artifacts import table_about
 from urbanssl.errors import SceneError
 from urbanssl.settings import ProposalSettings
+from urbanssl.ssl.colour import hsv_of
 from urbanssl.ssl.felzenszwalb import segment, sort_positive
 from urbanssl.ssl.proposals import propose_boxes
 from urbanssl.ssl.selective_search import Regions, draw_order, ranked_order, search
@@ -144,3 +145,15 @@ def test_segments_are_numbered_in_order_and_none_is_too_small(tile):
     assert (np.diff(first) > 0).all()
     assert sizes.min() >= 60
     assert labels.max() >= 3
+
+
+def test_hue_saturation_and_value_of_known_colours():
+    """Blue-green-red in; hue in steps of 2 degrees."""
+    colours = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255], [50, 44, 36], [9, 9, 9]]], np.uint8)
+    assert hsv_of(colours)[0].tolist() == [
+        [120, 255, 255],
+        [60, 255, 255],
+        [0, 255, 255],
+        [103, 71, 50],
+        [0, 0, 9],
+    ]

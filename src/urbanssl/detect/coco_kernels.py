@@ -1,4 +1,4 @@
-"""The two loops of COCO scoring, compiled: matching, and average precision from matches.
+"""The loops of scoring, compiled: matching, average precision from matches, mistakes.
 
 Rules as in pycocotools' COCOeval: thresholds of IoU are met from 1 - 1e-10 down, a detection takes
 the box of highest IoU that is free (the last of equals), boxes to ignore only if no other fits,
@@ -19,6 +19,10 @@ Flags = NDArray[np.bool_]
 
 #: States of a detection.
 WRONG, RIGHT, NEITHER = 0, 1, 2
+#: IoU of a hit, and of a box that is at least near an object (TIDE, see mistakes.py).
+HIT, NEAR = 0.5, 0.1
+#: States of a labelled box among the mistakes.
+_FREE, _FOUND, _CONFUSED = 0, 1, 2
 
 
 @compiled
@@ -189,3 +193,82 @@ def hits(states: NDArray[np.uint8], starts: Ints, rank: Ints, most: int) -> Ints
                 for d in range(starts[c], starts[c + 1]):
                     result[a, k, c] += states[a, k, d] == RIGHT and rank[d] < most
     return result
+
+
+@compiled
+def count_mistakes(
+    groups: Ints,
+    found: Floats,
+    found_class: Ints,
+    truth: Floats,
+    truth_class: Ints,
+    ignore: Flags,
+    classes: int,
+) -> tuple[Ints, Ints]:
+    """Return the confusion matrix and the number of each kind of error, see mistakes.py.
+
+    Args:
+        groups: `(g, 4)` first and end row of `found`, first and end row of `truth`, by image.
+        found: `(n, 4)` x, y, width, height, by descending score within an image.
+        found_class: `(n,)`.
+        truth: `(m, 4)`.
+        truth_class: `(m,)`.
+        ignore: `(m,)`.
+        classes: number of classes.
+    """
+    confusion = np.zeros((classes + 1, classes + 1), np.int64)
+    errors = np.zeros(6, np.int64)
+    fate = np.zeros(len(truth), np.int64)
+    for g in range(len(groups)):
+        d1, d2, t1, t2 = groups[g]
+        hit = np.zeros(d2 - d1, np.bool_)
+        for d in range(d1, d2):
+            best, value = -1, HIT
+            for t in range(t1, t2):
+                if truth_class[t] == found_class[d] and fate[t] == _FREE and not ignore[t]:
+                    iou = box_iou(found[d], truth[t], False)
+                    if iou >= value:
+                        best, value = t, iou
+            if best >= 0:
+                fate[best] = _FOUND
+                hit[d - d1] = True
+                confusion[truth_class[best], truth_class[best]] += 1
+        for d in range(d1, d2):
+            if hit[d - d1]:
+                continue
+            same, same_at, other, other_at, ignored = 0.0, -1, 0.0, -1, 0.0
+            for t in range(t1, t2):
+                iou = box_iou(found[d], truth[t], ignore[t])
+                if ignore[t]:
+                    ignored = max(ignored, iou)
+                elif truth_class[t] == found_class[d]:
+                    if iou > same:
+                        same, same_at = iou, t
+                elif iou > other:
+                    other, other_at = iou, t
+            if ignored >= HIT and same < HIT and other < HIT:
+                continue
+            row = classes
+            if same >= HIT:
+                kind = 3
+            elif other >= HIT:
+                kind = 0
+                if fate[other_at] == _FREE:
+                    fate[other_at] = _CONFUSED
+                    row = truth_class[other_at]
+            elif same >= NEAR:
+                kind = 1
+                if fate[same_at] == _FREE:
+                    fate[same_at] = _CONFUSED
+                    confusion[truth_class[same_at], classes] += 1
+            elif other >= NEAR:
+                kind = 2
+            else:
+                kind = 4
+            errors[kind] += 1
+            confusion[row, found_class[d]] += 1
+        for t in range(t1, t2):
+            if fate[t] == _FREE and not ignore[t]:
+                errors[5] += 1
+                confusion[truth_class[t], classes] += 1
+    return confusion, errors

@@ -13,14 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from urbanssl.compiled import compiled
 from urbanssl.detect.coco_eval import Evaluation, Found, Truth, ends_of
-from urbanssl.detect.coco_kernels import RIGHT, WRONG, box_iou
+from urbanssl.detect.coco_kernels import HIT, RIGHT, WRONG, count_mistakes
 
 KINDS = ("class", "localisation", "class_and_localisation", "duplicate", "background", "missed")
-HIT = 0.5
-NEAR = 0.1
-_FREE, _FOUND, _CONFUSED = 0, 1, 2
 
 
 @dataclass(frozen=True)
@@ -80,7 +76,7 @@ def mistakes(truth: Truth, found: Found, images: int, classes: int, min_score: f
     numbers = np.arange(images)
     images_of = (found.images[chosen], truth.images[order])
     bounds = [end for of in images_of for end in ends_of(of, numbers)]
-    confusion, errors = _count(
+    confusion, errors = count_mistakes(
         np.stack(bounds, axis=1).astype(np.int64),
         np.ascontiguousarray(found.boxes[chosen], float),
         found.classes[chosen].astype(np.int64),
@@ -90,71 +86,3 @@ def mistakes(truth: Truth, found: Found, images: int, classes: int, min_score: f
         classes,
     )
     return Mistakes(min_score, confusion, dict(zip(KINDS, errors.tolist(), strict=True)))
-
-
-@compiled
-def _count(
-    groups: NDArray[np.int64],
-    found: NDArray[np.float64],
-    found_class: NDArray[np.int64],
-    truth: NDArray[np.float64],
-    truth_class: NDArray[np.int64],
-    ignore: NDArray[np.bool_],
-    classes: int,
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    confusion = np.zeros((classes + 1, classes + 1), np.int64)
-    errors = np.zeros(6, np.int64)
-    fate = np.zeros(len(truth), np.int64)
-    for g in range(len(groups)):
-        d1, d2, t1, t2 = groups[g]
-        hit = np.zeros(d2 - d1, np.bool_)
-        for d in range(d1, d2):
-            best, value = -1, HIT
-            for t in range(t1, t2):
-                if truth_class[t] == found_class[d] and fate[t] == _FREE and not ignore[t]:
-                    iou = box_iou(found[d], truth[t], False)
-                    if iou >= value:
-                        best, value = t, iou
-            if best >= 0:
-                fate[best] = _FOUND
-                hit[d - d1] = True
-                confusion[truth_class[best], truth_class[best]] += 1
-        for d in range(d1, d2):
-            if hit[d - d1]:
-                continue
-            same, same_at, other, other_at, ignored = 0.0, -1, 0.0, -1, 0.0
-            for t in range(t1, t2):
-                iou = box_iou(found[d], truth[t], ignore[t])
-                if ignore[t]:
-                    ignored = max(ignored, iou)
-                elif truth_class[t] == found_class[d]:
-                    if iou > same:
-                        same, same_at = iou, t
-                elif iou > other:
-                    other, other_at = iou, t
-            if ignored >= HIT and same < HIT and other < HIT:
-                continue
-            row = classes
-            if same >= HIT:
-                kind = 3
-            elif other >= HIT:
-                kind = 0
-                if fate[other_at] == _FREE:
-                    fate[other_at] = _CONFUSED
-                    row = truth_class[other_at]
-            elif same >= NEAR:
-                kind = 1
-                if fate[same_at] == _FREE:
-                    fate[same_at] = _CONFUSED
-                    confusion[truth_class[same_at], classes] += 1
-            elif other >= NEAR:
-                kind = 2
-            else:
-                kind = 4
-            errors[kind] += 1
-            confusion[row, found_class[d]] += 1
-        for t in range(t1, t2):
-            if fate[t] == _FREE and not ignore[t]:
-                errors[5] += 1
-                confusion[truth_class[t], classes] += 1
-    return confusion, errors

@@ -13,8 +13,8 @@ from PIL import Image, ImageDraw
 
 from urbanssl.artifacts import read_json, written_whole
 from urbanssl.detect.coco_eval import Evaluation
-from urbanssl.detect.coco_kernels import NEITHER, RIGHT, WRONG, box_iou
-from urbanssl.detect.mistakes import HIT, best_score
+from urbanssl.detect.coco_kernels import HIT, NEITHER, RIGHT, WRONG, box_iou
+from urbanssl.detect.mistakes import best_score
 from urbanssl.detect.score import Case, tile_case
 
 #: Told apart by colour-blind readers, and from imagery.

@@ -29,7 +29,8 @@ def hsv_of(image: Bytes) -> Bytes:
     hsv = np.empty_like(image)
     for i in range(height):
         for j in range(width):
-            b, g, r = int(image[i, j, 0]), int(image[i, j, 1]), int(image[i, j, 2])
+            # Signed: differences of numba's unsigned integers wrap around.
+            b, g, r = np.int64(image[i, j, 0]), np.int64(image[i, j, 1]), np.int64(image[i, j, 2])
             top = max(b, g, r)
             spread = top - min(b, g, r)
             hue = 0.0

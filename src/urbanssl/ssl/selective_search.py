@@ -109,9 +109,11 @@ def ranked_order(regions: Regions) -> NDArray[np.int64]:
     return np.lexsort((-area, -regions.highest))
 
 
-@compiled_fast
 def hierarchy(image: NDArray[np.uint8]) -> tuple[Ints, Floats]:
     """Return boxes `(n, 4)` int32 and levels `(n,)` of all regions of all groupings, with copies.
+
+    Not compiled itself: numba's stored code does not notice edits of other modules, so compiled
+    functions here call none of theirs.
 
     Args:
         image: `(H, W, 3)` uint8, blue-green-red.
