@@ -31,5 +31,5 @@ custom_hooks = [
         floor=1e-4,
         remedy="lower `lr` or lengthen the warm-up",
     ),
-    dict(type="ProbeBlocks", tiles=300, times=2),
+    dict(type="ProbeBlocks", tiles=300, side=8, times=2),
 ]

@@ -37,5 +37,5 @@ custom_hooks = [
         floor=0.01,
         remedy="lower `lr`; check that tiles differ from each other",
     ),
-    dict(type="ProbeBlocks", tiles=300, times=2, size=96),
+    dict(type="ProbeBlocks", tiles=300, side=8, times=2, size=96),
 ]

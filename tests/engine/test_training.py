@@ -1,11 +1,15 @@
 import json
+import os
+import signal
 from dataclasses import replace
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from urbanssl.engine.checkpoints import newest_checkpoint
 from urbanssl.engine.job import TrainJob
+from urbanssl.engine.loop import StepLoop
 from urbanssl.engine.train import train
 from urbanssl.errors import TrainingError, WeightsError
 from urbanssl.settings import Budget
@@ -40,6 +44,22 @@ def test_a_killed_training_ends_with_the_weights_of_an_undisturbed_one(
     assert all(torch.equal(ours[name], reference[name]) for name in reference)
     curves = [json.loads(job.output_log.read_text())["curve"] for job in (broken, whole)]
     assert curves[0] == curves[1]
+
+
+def test_told_to_stop_it_saves_the_very_step_and_ends_with_status_143(make_job, monkeypatch):
+    step = StepLoop._step
+
+    def step_then_signal(loop, batch):
+        step(loop, batch)
+        if loop.iter == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(StepLoop, "_step", step_then_signal)
+    job = make_job()
+    with pytest.raises(SystemExit) as caught:
+        train(job)
+    assert caught.value.code == 143
+    assert newest_checkpoint(job.work, job.fingerprint(), print)["step"] == 5
 
 
 def test_damaged_checkpoint_is_passed_over_for_the_one_before(make_job, capsys):
