@@ -2,7 +2,7 @@
 # 50 epochs with a drop at 40, batch 32, AdamW 2e-4, backbone and offsets a tenth of it.
 default_scope = "mmdet"
 custom_imports = dict(imports=["urbanssl.detect.registration"])
-input_size = 1024
+input_size = 800
 width = 256
 
 attention = dict(embed_dims=width, num_heads=8, dropout=0.1, batch_first=True)

@@ -3,7 +3,7 @@
 # short side 320 to 480 pixels, lr 2e-4, gradients clipped at 0.1.
 default_scope = "mmdet"
 custom_imports = dict(imports=["urbanssl.detect.registration"])
-input_size = 1024
+input_size = 480
 width = 256
 
 attention = dict(embed_dims=width, num_heads=8, dropout=0.1, batch_first=True)
