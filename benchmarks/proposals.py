@@ -21,7 +21,8 @@ import numpy as np
 from PIL import Image
 
 from urbanssl.labels.clip import clip_boxes
-from urbanssl.ssl.selective_search import draw_order, ranked_order, search
+from urbanssl.ssl.box_order import draw_order
+from urbanssl.ssl.selective_search import ranked_order, search
 
 SIZE, SIDE, DRAWS = 256, 128, 3
 

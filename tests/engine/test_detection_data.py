@@ -1,7 +1,6 @@
 import json
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from mmengine.registry import DefaultScope
@@ -10,7 +9,6 @@ from urbanssl.engine.detection_data import (
     TileItems,
     label_subset,
     labelled_items,
-    proposal_items,
 )
 from urbanssl.errors import LabelError
 from urbanssl.ops import bridge
@@ -89,19 +87,3 @@ def test_label_subsets_are_nested_and_cover_the_classes():
     assert subsets[0] < subsets[1] < subsets[2] < subsets[3]
     assert {categories[n] for n in subsets[1]} == set(categories)
     assert label_subset(content, 0.1, seed=4) != label_subset(content, 0.1, seed=5)
-
-
-def test_proposals_become_boxes_of_one_class(shards, tmp_path):
-    tables = [path.with_suffix(".parquet") for path in shards]
-    rows = {"tile_id": ["scene0/image/2_0"] * 2, "rank": [1, 0], "level": [0, 0]}
-    corners = {"x1": [4.0, 0.0], "y1": [4.0, 0.0], "x2": [9.0, 8.0], "y2": [9.0, 8.0]}
-    pd.DataFrame({**rows, **corners}).to_parquet(tmp_path / "a.parquet")
-    empty = pd.DataFrame({**rows, **corners}).iloc[:0]
-    empty.to_parquet(tmp_path / "b.parquet")
-    boxes = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
-    items = proposal_items(boxes, tables, shards, None)
-    assert len(items) == 12
-    assert [entry["bbox"] for entry in items[2]["instances"]] == [[0, 0, 8, 8], [4, 4, 9, 9]]
-    assert items[3]["instances"] == []
-    kept = proposal_items(boxes, tables, shards, [np.array([2]), np.array([], dtype=int)])
-    assert [item["img_path"] for item in kept] == ["scene0/image/2_0"]

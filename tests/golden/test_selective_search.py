@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
+from urbanssl.ssl.box_order import draw_order
 from urbanssl.ssl.felzenszwalb import segment
-from urbanssl.ssl.selective_search import draw_order, search
+from urbanssl.ssl.selective_search import search
 
 
 @pytest.fixture

@@ -7,10 +7,11 @@ import pytest
 from urbanssl.artifacts import table_about
 from urbanssl.errors import SceneError
 from urbanssl.settings import ProposalSettings
+from urbanssl.ssl.box_order import draw_order
 from urbanssl.ssl.colour import hsv_of
 from urbanssl.ssl.felzenszwalb import segment, sort_positive
 from urbanssl.ssl.proposals import propose_boxes
-from urbanssl.ssl.selective_search import Regions, draw_order, ranked_order, search
+from urbanssl.ssl.selective_search import Regions, ranked_order, search
 
 
 @pytest.fixture(scope="module")

@@ -114,6 +114,7 @@ rule pretrain_detreg:
         gpu=PRETRAIN.detreg.gpus,
     params:
         settings=training_parameters(PRETRAIN.detreg),
+        proposals=SETTINGS.section("proposals"),
         strict=PRETRAIN.strict,
         seed=SEED,
         code=[LOADING, code("urbanssl.detect.detreg")],

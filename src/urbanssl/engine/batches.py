@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from mmengine.dataset import pseudo_collate
@@ -13,6 +13,9 @@ from torch.utils.data import DataLoader
 from urbanssl.engine.data import Shards, TileBatches, kept_tiles
 from urbanssl.engine.job import TrainJob
 from urbanssl.engine.order import StepBatches
+
+if TYPE_CHECKING:
+    from urbanssl.engine.detection_data import TileItems
 
 _MOST_WORKERS = 8
 
@@ -36,21 +39,28 @@ def _tile_batches(job: TrainJob, rank: int, world: int) -> TileBatches:
 
 
 def _box_batches(job: TrainJob, recipe: Any, rank: int, world: int) -> BoxBatches:
-    from urbanssl.engine.detection_data import TileItems, labelled_items, proposal_items
-
-    if job.stage == "detreg":
-        keep = kept_tiles(job.tables, job.splits, job.strict)
-        items = proposal_items(job.proposals, job.tables, job.arrays, keep)
-        classes: tuple[str, ...] = ("object",)
-    else:
-        if job.coco_train is None:
-            raise ValueError("a detector's job without annotations passed its checks")
-        classes = job.classes
-        items = labelled_items(job.coco_train, job.arrays, classes, job.fraction, job.seed)
     with DefaultScope.overwrite_default_scope(recipe.get("default_scope", "mmdet")):
-        data = TileItems(items, recipe.train_pipeline, classes, job.seed)
+        data = _proposed(job, recipe) if job.stage == "detreg" else _labelled(job, recipe)
     workers = min(_MOST_WORKERS, job.threads // world - 1)
     return BoxBatches(data, _steps(job, len(data), rank, world), max(0, workers))
+
+
+def _proposed(job: TrainJob, recipe: Any) -> TileItems:
+    from urbanssl.engine.proposed_tiles import ProposedTiles, proposal_items
+
+    keep = kept_tiles(job.tables, job.splits, job.strict)
+    items = proposal_items(job.proposals, job.tables, job.arrays, keep)
+    top, order = job.proposals_top, job.proposals_order
+    return ProposedTiles(items, recipe.train_pipeline, job.seed, top, order)
+
+
+def _labelled(job: TrainJob, recipe: Any) -> TileItems:
+    from urbanssl.engine.detection_data import TileItems, labelled_items
+
+    if job.coco_train is None:
+        raise ValueError("a detector's job without annotations passed its checks")
+    items = labelled_items(job.coco_train, job.arrays, job.classes, job.fraction, job.seed)
+    return TileItems(items, recipe.train_pipeline, job.classes, job.seed)
 
 
 class BoxBatches:

@@ -1,4 +1,4 @@
-"""Labelled tiles and proposals for mmdet's transforms, read from shards, not image files."""
+"""Labelled tiles for mmdet's transforms, read from shards, not image files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import torch
 from mmengine.dataset import Compose
 from mmengine.registry import TRANSFORMS
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from urbanssl.artifacts import read_json
 from urbanssl.engine.data import step_seed
-from urbanssl.errors import LabelError, Problem, TrainingError
+from urbanssl.errors import LabelError, Problem
 
 
 @lru_cache(maxsize=256)
@@ -60,20 +59,24 @@ class TileItems:
         self.items = list(items)
         self.metainfo = {"classes": tuple(classes)}
         self._pipeline = Compose([dict(step) for step in pipeline])
-        self._seed = seed
+        self.seed = seed
 
     def __len__(self) -> int:
         return len(self.items)
 
     def __getitem__(self, place: tuple[int, int]) -> Any:
         position, tile = place
-        seed = step_seed(self._seed, position, rank=1)
+        seed = step_seed(self.seed, position, rank=1)
         random.seed(seed)
         np.random.seed(seed % 2**32)
         torch.manual_seed(seed)
         item = dict(self.items[tile])
-        item["instances"] = [dict(entry) for entry in item["instances"]]
+        item["instances"] = self.instances(position, tile)
         return self._pipeline(item)
+
+    def instances(self, position: int, tile: int) -> list[dict[str, Any]]:
+        """Return the boxes of a tile at a position in the training."""
+        return [dict(entry) for entry in self.items[tile]["instances"]]
 
 
 def labelled_items(
@@ -177,50 +180,3 @@ def label_subset(content: Mapping[str, Any], fraction: float, seed: int) -> set[
             covered |= held[bearer]
     order = list(dict.fromkeys([*first, *shuffled]))
     return set(order[: max(1, round(fraction * len(order)))])
-
-
-def proposal_items(
-    proposals: Sequence[Path],
-    tables: Sequence[Path],
-    arrays: Sequence[Path],
-    keep: Sequence[NDArray[np.int64]] | None,
-) -> list[dict[str, Any]]:
-    """Return items whose boxes are class-agnostic proposals, label 0, for DETReg.
-
-    Args:
-        proposals: proposal tables, one a shard.
-        tables: tile tables, one a shard.
-        arrays: tile arrays, one a shard.
-        keep: for each shard the tiles that are used; None: all.
-
-    Raises:
-        TrainingError: no tile has a proposal.
-    """
-    items: list[dict[str, Any]] = []
-    for shard, (proposed, table, array) in enumerate(zip(proposals, tables, arrays, strict=True)):
-        found = pq.read_table(proposed).to_pandas().sort_values(["tile_id", "rank"], kind="stable")
-        by_tile = found.groupby("tile_id", sort=False).indices
-        corners = found[["x1", "y1", "x2", "y2"]].to_numpy(dtype=float)
-        names = pq.read_table(table, columns=["tile_id"])["tile_id"].to_pylist()
-        size = int(np.load(array, mmap_mode="r").shape[1])
-        for index in range(len(names)) if keep is None else keep[shard].tolist():
-            boxes_here = corners[by_tile.get(names[index], [])].tolist()
-            items.append(
-                {
-                    "img_id": len(items),
-                    "img_path": names[index],
-                    "height": size,
-                    "width": size,
-                    "tile": (str(array), index),
-                    "instances": [
-                        {"bbox": box, "bbox_label": 0, "ignore_flag": 0} for box in boxes_here
-                    ],
-                }
-            )
-    if not any(item["instances"] for item in items):
-        raise TrainingError.at(
-            ", ".join(map(str, proposals)),
-            "no tile has a proposal",
-            "check `proposals.method` and `proposals.top`",
-        )
-    return items

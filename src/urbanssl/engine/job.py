@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from urbanssl.artifacts import file_sha256, read_json, settings_hash, write_json
 from urbanssl.errors import Problem, TrainingError
-from urbanssl.settings import Budget, Init
+from urbanssl.settings import Budget, Init, ProposalSettings
 from urbanssl.stage import optional_path, paths, work_folder
 
 Stage = Literal["swav", "mae", "detreg", "detector"]
@@ -42,6 +42,8 @@ class TrainJob:
         output_log: JSON file to write, with the curve.
         settings: steps, batch size, learning rate, GPUs, precision, checkpoint interval.
         proposals: proposal tables in the order of `arrays` (DETReg).
+        proposals_top: boxes taken of each tile (DETReg).
+        proposals_order: which come first: drawn anew each epoch, or by rank (DETReg).
         splits: the table of splits, with `strict`.
         strict: leave out every tile of the val and test splits and of their buffers.
         coco_train: annotations to learn from (detectors).
@@ -65,6 +67,8 @@ class TrainJob:
     output_log: Path
     settings: Budget
     proposals: tuple[Path, ...] = ()
+    proposals_top: int = 30
+    proposals_order: Literal["random", "ranked"] = "random"
     splits: Path | None = None
     strict: bool = False
     coco_train: Path | None = None
@@ -122,13 +126,23 @@ class TrainJob:
         settings = self.settings.model_dump(
             mode="json", exclude={"gpus", "threads", "checkpoint_every"}
         )
+        single = (self.recipe, self.weights, self.embedder, self.coco_train, self.splits)
         contents = [
             file_sha256(path)
-            for path in (self.recipe, self.weights, self.embedder, self.coco_train, self.splits)
+            for path in (*single, *self.tables, *self.proposals)
             if path is not None
         ]
         tiles = [[path.parent.name, path.stat().st_size] for path in self.arrays]
-        plain = [self.stage, self.strict, self.classes, self.fraction, self.init, self.seed]
+        plain: list[Any] = [
+            self.stage,
+            self.strict,
+            self.classes,
+            self.fraction,
+            self.init,
+            self.seed,
+        ]
+        if self.stage == "detreg":
+            plain += [self.proposals_top, self.proposals_order]
         return settings_hash([plain, settings, contents, tiles])
 
 
@@ -152,6 +166,8 @@ def _problems(job: TrainJob) -> list[Problem]:
                 f"{len(job.proposals)} tables for {len(job.arrays)} arrays",
                 "run propose_boxes on every scene",
             )
+        if job.proposals_top < 1:
+            note("proposals_top", f"{job.proposals_top}", "take at least one box of each tile")
         if job.embedder is None:
             note("embedder", "missing", "name SwAV weights: they make the target embeddings")
     if job.stage == "detector":
@@ -196,15 +212,20 @@ def job_of_rule(rule: Any, stage: Stage, root: Path, about: dict[str, Any]) -> T
     embedder = optional("embedder")
     weights = embedder if stage == "detreg" else optional("weights")
     tables = paths(given.tables)
-    labels = [optional("coco_train")]
-    digests = [file_sha256(path) for path in [*tables, weights, *labels] if path is not None]
+    proposals = paths(given.get("proposals", []))
+    taken = ProposalSettings(**parameters.get("proposals", {}))
+    single = [Path(given.recipe), weights, optional("coco_train"), optional("splits")]
+    read = [path for path in [*tables, *proposals, *single] if path is not None]
+    digests = [file_sha256(path) for path in read]
     init: Init = "swav" if stage == "detreg" else parameters.get("init", "random")
     job = TrainJob(
         stage=stage,
         recipe=Path(given.recipe),
         arrays=tuple(paths(given.arrays)),
         tables=tuple(tables),
-        proposals=tuple(paths(given.get("proposals", []))),
+        proposals=tuple(proposals),
+        proposals_top=taken.top,
+        proposals_order=taken.order,
         splits=optional("splits"),
         strict=bool(parameters.get("strict", False)),
         coco_train=optional("coco_train"),

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from urbanssl.artifacts import written_whole
 from urbanssl.errors import SceneError
 from urbanssl.settings import ProposalSettings
-from urbanssl.ssl.selective_search import Regions, draw_order, ranked_order, search
+from urbanssl.ssl.box_order import draw_order
+from urbanssl.ssl.selective_search import Regions, ranked_order, search
 
 #: Tiles searched between two writes.
 CHUNK = 512

@@ -7,7 +7,7 @@ more, two groupings (colour + texture + size + fill, and the last three).
 
 The order of boxes in OpenCV is random: each region draws a uniform number times its level (1 for a
 segment, 1 + the larger level of the parts for a union), the smallest come first, later copies of a
-box are dropped. `draw_order` draws it from the levels alone.
+box are dropped. `urbanssl.ssl.box_order` draws it from the levels alone.
 """
 
 from __future__ import annotations
@@ -77,30 +77,6 @@ def search(tile: NDArray[np.uint8], size: int = 128) -> Regions:
     starts = np.flatnonzero(np.diff(keys[order], prepend=-1))
     scale = np.array([width, height, width, height], np.float32) / np.float32(size)
     return Regions(corners[order[starts]].astype(np.float32) * scale, levels[order], starts)
-
-
-def draw_order(
-    levels: NDArray[np.floating],
-    rng: np.random.Generator,
-    starts: NDArray[np.integer] | None = None,
-) -> NDArray[np.int64]:
-    """Draw an order of boxes as Selective Search does: a uniform number x level, ascending.
-
-    Low levels (small regions) tend to come first. A box comes as early as the earliest of its
-    regions. A draw for one tile takes some 20 microseconds.
-
-    Args:
-        levels: `(m,)` levels of regions.
-        rng: source of randomness.
-        starts: `(n,)` where the levels of each box start; None: one level a box.
-
-    Returns:
-        `(n,)` indices of the boxes, the first first.
-    """
-    keys = rng.random(len(levels)) * levels
-    if starts is not None:
-        keys = np.minimum.reduceat(keys, starts)
-    return np.argsort(keys, kind="stable")
 
 
 def ranked_order(regions: Regions) -> NDArray[np.int64]:
