@@ -21,7 +21,7 @@ import numpy as np
 import rasterio
 from affine import Affine
 
-from urbanssl.scenes.catalogue import check_scenes
+from urbanssl.scenes.catalogue import survey_scene
 from urbanssl.scenes.scene import Scene
 from urbanssl.scenes.tiling import tile_scene
 from urbanssl.settings import TileSettings
@@ -61,10 +61,9 @@ def tile(path: Path, options: argparse.Namespace):
     """Cut the file into a shard with its table."""
     folder = path.parent / "shard"
     tiles = TileSettings(size=options.size, overlap=options.overlap)
-    names = [path.parent / name for name in ("c.parquet", "s.json")]
     outputs = [folder / name for name in ("tiles.npy", "tiles.parquet")]
     scene = Scene("x", (path,), frozenset({"unlabelled"}))
-    tile_scene(scene, *names, tiles, *outputs, {})
+    tile_scene(scene, path.parent / "survey.parquet", None, tiles, *outputs, {})
 
 
 def retile(path: Path, options: argparse.Namespace):
@@ -117,7 +116,7 @@ def main():
         draw(path, options.side, options.block, options.compress)
         scene = Scene("x", (path,), frozenset({"unlabelled"}))
         tiles = TileSettings(size=options.size, overlap=options.overlap)
-        check_scenes([scene], tiles, path.parent / "c.parquet", path.parent / "s.json", {})
+        survey_scene(scene, tiles, path.parent / "survey.parquet", {})
         names = [name for name in TASKS if name != "retile" or shutil.which("gdal_retile.py")]
         results: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
         for _ in range(options.repeat):

@@ -3,7 +3,12 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# A busy machine is no failure: examples may take as long as they need.
+hypothesis.settings.register_profile("urbanssl", deadline=None)
+hypothesis.settings.load_profile("urbanssl")
 
 ROOT = Path(__file__).parents[1]
 
@@ -23,3 +28,19 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"real data not found in {folder}: set URBANSSL_DATA to its folder")
     return folder
+
+
+@pytest.fixture
+def look_at():
+    """Survey scenes and put them into a catalogue; returns the paths of catalogue and scaling."""
+    from urbanssl.scenes.catalogue import check_scenes, survey_scene
+
+    def run(scenes, tiles, folder):
+        surveys = [folder / "surveys" / f"{scene.name}.parquet" for scene in scenes]
+        for scene, survey in zip(scenes, surveys, strict=True):
+            survey_scene(scene, tiles, survey, {})
+        catalogue, scaling = folder / "catalogue.parquet", folder / "scaling.json"
+        check_scenes(surveys, tiles, catalogue, scaling, {})
+        return catalogue, scaling
+
+    return run

@@ -13,7 +13,6 @@ from urbanssl.labels.boxes import Image, Notes
 from urbanssl.labels.convert import convert_labels
 from urbanssl.labels.csv_boxes import read_csv
 from urbanssl.labels.voc import read_voc
-from urbanssl.scenes.catalogue import check_scenes
 from urbanssl.scenes.scene import Scene
 from urbanssl.settings import TileSettings
 
@@ -21,13 +20,12 @@ pytestmark = pytest.mark.data
 
 
 @pytest.fixture
-def converted(tmp_path):
+def converted(look_at, tmp_path):
     def run(images, labels, classes=CLASSES):
         scene = Scene("here", tuple(images), frozenset({"labelled"}), labels=tuple(labels))
-        names = ("c.parquet", "s.json", "b.parquet", "n.json")
-        catalogue, scaling, boxes, counts = (tmp_path / name for name in names)
+        boxes, counts = tmp_path / "b.parquet", tmp_path / "n.json"
         tiles = TileSettings(scaling={"mode": "training"})
-        check_scenes([scene], tiles, catalogue, scaling, {})
+        catalogue, _ = look_at([scene], tiles, tmp_path)
         convert_labels(scene, catalogue, classes, boxes, counts, {})
         return pd.read_parquet(boxes), read_json(counts)
 

@@ -8,7 +8,6 @@ import pytest
 import rasterio
 from affine import Affine
 
-from urbanssl.scenes.catalogue import check_scenes
 from urbanssl.scenes.scene import Scene
 from urbanssl.scenes.tiling import tile_scene
 from urbanssl.settings import TileSettings
@@ -57,20 +56,21 @@ def noise():
 
 
 @pytest.fixture
-def cut(tmp_path):
+def cut(look_at, tmp_path):
     """Run rasters as one scene through catalogue and tiling; return the tiles and tables."""
 
     def run(*paths, sheet_gsd=None, roles=("unlabelled",), **tiles):
         scene = Scene("here", tuple(paths), frozenset(roles), gsd=sheet_gsd)
         settings = TileSettings(**{"size": 64, "overlap": 16, **tiles})
         folder = tmp_path / "run"
-        check_scenes([scene], settings, folder / "c.parquet", folder / "s.json", {})
-        arguments = (folder / "c.parquet", folder / "s.json", settings)
-        tile_scene(scene, *arguments, folder / "t.npy", folder / "t.parquet", {"seed": 0})
+        catalogue, scaling = look_at([scene], settings, folder)
+        tile_scene(
+            scene, catalogue, scaling, settings, folder / "t.npy", folder / "t.parquet", {"seed": 0}
+        )
         return SimpleNamespace(
             tiles=np.load(folder / "t.npy", mmap_mode="r"),
             table=pd.read_parquet(folder / "t.parquet"),
-            catalogue=pd.read_parquet(folder / "c.parquet"),
+            catalogue=pd.read_parquet(catalogue),
             folder=folder,
         )
 

@@ -9,7 +9,6 @@ from rasterio.enums import ColorInterp
 
 from urbanssl.artifacts import read_json
 from urbanssl.errors import SceneError
-from urbanssl.scenes.catalogue import check_scenes
 from urbanssl.scenes.scene import Scene
 from urbanssl.settings import TileSettings
 
@@ -111,7 +110,7 @@ def test_range_scaling_maps_low_to_0_and_high_to_255(draw, cut, dtype):
     assert tile[0, :4, 0].tolist() == [0, 0, 128, 255]
 
 
-def test_training_scaling_never_looks_at_the_study_area(draw, tmp_path):
+def test_training_scaling_never_looks_at_the_study_area(draw, look_at, tmp_path):
     low = np.linspace(0, 100, 64 * 64).reshape(1, 64, 64).astype(np.uint16)
     paths = [draw("train.tif", low), draw("study.tif", low + 5000)]
     roles = [{"unlabelled"}, {"study", "unlabelled"}]
@@ -119,12 +118,11 @@ def test_training_scaling_never_looks_at_the_study_area(draw, tmp_path):
         Scene(path.stem, (path,), frozenset(role)) for path, role in zip(paths, roles, strict=True)
     ]
     tiles = TileSettings(scaling={"mode": "training"})
-    check_scenes(scenes, tiles, tmp_path / "c.parquet", tmp_path / "s.json", {})
-    found = read_json(tmp_path / "s.json")
+    found = read_json(look_at(scenes, tiles, tmp_path)[1])
     assert found["high"] == pytest.approx([98] * 3, abs=1)
     assert found["low"] == pytest.approx([2] * 3, abs=1)
     with pytest.raises(SceneError, match="nothing to take the percentiles from"):
-        check_scenes(scenes[1:], tiles, tmp_path / "c.parquet", tmp_path / "s.json", {})
+        look_at(scenes[1:], tiles, tmp_path)
 
 
 def test_complex_pixels_are_refused(draw, cut):
@@ -156,7 +154,7 @@ def test_file_that_is_no_raster_is_refused(cut, tmp_path):
     assert str(path) in refusal(cut, path)
 
 
-def test_all_refused_images_are_listed_at_once(draw, tmp_path, noise):
+def test_all_refused_images_are_listed_at_once(draw, look_at, tmp_path, noise):
     paths = [
         draw("a.tif", np.zeros((3, 64, 64), np.uint8), nodata=0),
         draw("b.tif", noise(64, 64)),
@@ -165,11 +163,11 @@ def test_all_refused_images_are_listed_at_once(draw, tmp_path, noise):
     ]
     scenes = [Scene(p.stem, (p,), frozenset({"unlabelled"})) for p in paths]
     with pytest.raises(SceneError, match="3 problems") as caught:
-        check_scenes(scenes, TileSettings(), tmp_path / "c.parquet", tmp_path / "s.json", {})
+        look_at(scenes, TileSettings(), tmp_path)
     text = str(caught.value)
     assert all(f"scene {name}" in text for name in "acd")
     assert "scene b" not in text
-    assert not (tmp_path / "c.parquet").exists()
+    assert not (tmp_path / "catalogue.parquet").exists()
 
 
 def test_ground_control_points_place_an_image(draw, cut, noise):
@@ -192,15 +190,15 @@ def test_position_without_crs_is_no_georeference(draw, cut, noise):
     assert "no CRS" in seen.note
 
 
-def test_image_without_georeference_takes_its_pixel_size_from_the_sheet(draw, cut, noise, tmp_path):
+def test_image_without_georeference_takes_its_pixel_size_from_the_sheet(
+    draw, cut, look_at, noise, tmp_path
+):
     path = draw("a.png", noise(64, 64), None, Affine.identity(), driver="PNG")
     assert cut(path, sheet_gsd=0.3).catalogue.gsd_x[0] == 0.3
     assert pd.isna(cut(path).catalogue.gsd_x[0])
     scene = Scene("x", (path,), frozenset({"unlabelled"}))
     with pytest.raises(SceneError, match="column `gsd`"):
-        check_scenes(
-            [scene], TileSettings(gsd=0.5), tmp_path / "c.parquet", tmp_path / "s.json", {}
-        )
+        look_at([scene], TileSettings(gsd=0.5), tmp_path)
 
 
 def test_zoom_far_finer_than_the_imagery_is_refused(draw, cut, noise):

@@ -10,7 +10,6 @@ from pyproj import Transformer
 from urbanssl.artifacts import table_about
 from urbanssl.errors import SceneError
 from urbanssl.scenes import mercator
-from urbanssl.scenes.catalogue import check_scenes
 from urbanssl.scenes.scene import Scene
 from urbanssl.scenes.tiling import COLUMNS, tile_scene
 from urbanssl.settings import TileSettings
@@ -122,16 +121,16 @@ def test_scene_with_nothing_left_is_refused_and_leaves_no_file(draw, cut, noise,
     assert not (tmp_path / "run" / "t.npy").exists()
 
 
-def test_block_that_cannot_be_read_leaves_no_shard(draw, noise, tmp_path):
+def test_block_that_cannot_be_read_leaves_no_shard(draw, look_at, noise, tmp_path):
     path = draw("a.tif", noise(256, 256), tiled=True, blockxsize=64, blockysize=64)
     scene = Scene("x", (path,), frozenset({"unlabelled"}))
     tiles = TileSettings(size=64, overlap=0)
-    names = [tmp_path / "out" / name for name in ("c.parquet", "s.json", "t.npy", "t.parquet")]
-    check_scenes([scene], tiles, *names[:2], {})
+    catalogue, scaling = look_at([scene], tiles, tmp_path)
+    outputs = [tmp_path / "out" / name for name in ("t.npy", "t.parquet")]
     path.write_bytes(path.read_bytes()[:100_000])
     with pytest.raises(SceneError, match=r"a\.tif"):
-        tile_scene(scene, names[0], names[1], tiles, names[2], names[3], {})
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["c.parquet", "s.json"]
+        tile_scene(scene, catalogue, scaling, tiles, *outputs, {})
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_resampling_to_a_coarser_gsd_averages_pixels(draw, cut):
@@ -217,7 +216,7 @@ def test_image_without_georeference_is_cut_by_pixels_on_any_grid(draw, cut, nois
     assert not found.table.georeferenced.any()
 
 
-def test_large_image_is_cut_in_bounded_memory(tmp_path, cut):
+def test_large_image_is_cut_in_bounded_memory(look_at, tmp_path, cut):
     """A 20,000-row image of 61 MB is cut while holding a few strips of it."""
     import tracemalloc
 
@@ -230,11 +229,10 @@ def test_large_image_is_cut_in_bounded_memory(tmp_path, cut):
         dataset.write(np.full((3, 256, 1024), 7, np.uint8), window=((0, 256), (0, 1024)))
     tiles = TileSettings(size=256, overlap=64)
     scene = Scene("x", (path,), frozenset({"unlabelled"}))
-    names = [tmp_path / name for name in ("c.parquet", "s.json", "t.npy", "t.parquet")]
-    check_scenes([scene], tiles, *names[:2], {})
+    catalogue, scaling = look_at([scene], tiles, tmp_path)
     tracemalloc.start()
-    tile_scene(scene, names[0], names[1], tiles, names[2], names[3], {})
+    tile_scene(scene, catalogue, scaling, tiles, tmp_path / "t.npy", tmp_path / "t.parquet", {})
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert len(pd.read_parquet(names[3])) == 104 * 5
+    assert len(pd.read_parquet(tmp_path / "t.parquet")) == 104 * 5
     assert peak < 12e6

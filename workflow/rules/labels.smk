@@ -4,7 +4,7 @@
 rule convert_labels:
     input:
         labels=lambda wildcards: PLAN.scene(wildcards.scene).labels,
-        catalogue=ancient(rules.check_scenes.output.catalogue),
+        survey=rules.survey_scene.output.survey,
     output:
         boxes=R / "labels/{scene}.parquet",
         counts=R / "labels/{scene}.json",

@@ -41,7 +41,7 @@ rule merge_boxes:
     input:
         boxes=rules.predict_scene.output.boxes,
         table=rules.tile_scene.output.table,
-        catalogue=ancient(rules.check_scenes.output.catalogue),
+        survey=rules.survey_scene.output.survey,
     output:
         parquet=R / "predict/{run}/{scene}.boxes.parquet",
         gpkg=R / "predict/{run}/{scene}.boxes.gpkg",

@@ -3,6 +3,7 @@
 
 rule write_report:
     input:
+        rules.check_scenes.output.catalogue,
         expand(rules.score_run.output.metrics, run=RUNS) if PLAN.labelled else [],
         [R / "pretrain" / stage / "log.json" for stage in PLAN.pretrained],
         metrics=rules.judge_crime.output.metrics if PLAN.study else [],

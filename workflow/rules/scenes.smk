@@ -27,9 +27,34 @@ if SETTINGS.embedded:
             "../scripts/draw_city.py"
 
 
+rule survey_scene:
+    input:
+        rasters=lambda wildcards: PLAN.scene(wildcards.scene).paths,
+    output:
+        survey=R / "scenes/surveys/{scene}.parquet",
+    log:
+        R / "logs/survey_scene/{scene}.log",
+    benchmark:
+        R / "benchmarks/survey_scene/{scene}.tsv"
+    priority: 100
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(60),
+    params:
+        scene=lambda wildcards: PLAN.scene(wildcards.scene).plain(),
+        tiles=SETTINGS.section("tiles"),
+        code=code("urbanssl.scenes.catalogue"),
+    script:
+        "../scripts/survey_scene.py"
+
+
+# Refuses all bad scenes at once, and so runs before scenes are cut. Nothing waits for it but the
+# report: a scene whose survey is bad cannot be cut, and nothing trains before all are.
 rule check_scenes:
     input:
-        rasters=[path for scene in SCENES for path in scene.paths],
+        surveys=expand(rules.survey_scene.output.survey, scene=[s.name for s in SCENES]),
     output:
         catalogue=R / "scenes/catalogue.parquet",
         scaling=R / "scenes/scaling.json",
@@ -37,13 +62,13 @@ rule check_scenes:
         R / "logs/check_scenes.log",
     benchmark:
         R / "benchmarks/check_scenes.tsv"
+    priority: 90
     conda:
         "../../envs/environment.yaml"
     resources:
         mem_mb=megabytes(2000),
         runtime=minutes(30),
     params:
-        scenes=[scene.plain() for scene in SCENES],
         tiles=SETTINGS.section("tiles"),
         code=code("urbanssl.scenes.catalogue"),
     script:

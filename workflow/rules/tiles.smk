@@ -1,16 +1,14 @@
 # Scenes become shards of tiles; labelled tiles are split by place.
 
-# The catalogue only orders the work (ancient): adding a scene must not cut the others again. Where
-# bands are scaled by the training scenes, their scaling is a real input.
-SCALING = rules.check_scenes.output.scaling
-
 
 rule tile_scene:
     input:
         rasters=lambda wildcards: PLAN.scene(wildcards.scene).paths,
-        catalogue=ancient(rules.check_scenes.output.catalogue),
+        survey=rules.survey_scene.output.survey,
         scaling=(
-            SCALING if SETTINGS.tiles.scaling.mode == "training" else ancient(SCALING)
+            rules.check_scenes.output.scaling
+            if SETTINGS.tiles.scaling.mode == "training"
+            else []
         ),
     output:
         array=R / "tiles/{scene}/tiles.npy",

@@ -1,16 +1,15 @@
-"""Check every scene before anything else runs."""
+"""Put the surveys of all scenes into the catalogue, or refuse what cannot be used."""
 
 from pathlib import Path
 
-from urbanssl.scenes.sheet import Scene
 from urbanssl.settings import TileSettings
-from urbanssl.stage import stage
+from urbanssl.stage import paths, stage
 
 with stage(snakemake) as about:
     from urbanssl.scenes.catalogue import check_scenes
 
     check_scenes(
-        [Scene.from_plain(scene) for scene in snakemake.params.scenes],
+        paths(snakemake.input.surveys),
         TileSettings(**snakemake.params.tiles),
         Path(snakemake.output.catalogue),
         Path(snakemake.output.scaling),

@@ -10,7 +10,7 @@ with stage(snakemake) as about:
 
     convert_labels(
         Scene.from_plain(snakemake.params.scene),
-        Path(snakemake.input.catalogue),
+        Path(snakemake.input.survey),
         snakemake.params.classes,
         Path(snakemake.output.boxes),
         Path(snakemake.output.counts),

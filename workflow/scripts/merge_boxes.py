@@ -11,7 +11,7 @@ with stage(snakemake) as about:
     merge_scene(
         Path(snakemake.input.boxes),
         Path(snakemake.input.table),
-        Path(snakemake.input.catalogue),
+        Path(snakemake.input.survey),
         snakemake.params.arm,
         PredictSettings(**snakemake.params.predict),
         Path(snakemake.output.parquet),

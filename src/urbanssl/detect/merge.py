@@ -28,7 +28,7 @@ _TILE = ["tile_id", "scene", "image", "x_off", "y_off", "width", "height", "to_i
 def merge_scene(
     tile_boxes: Path,
     table: Path,
-    catalogue: Path,
+    survey: Path,
     arm: str,
     predict: PredictSettings,
     parquet: Path,
@@ -45,7 +45,7 @@ def merge_scene(
     Args:
         tile_boxes: boxes in tile pixels, of `predict_scene`.
         table: the scene's tile table.
-        catalogue: the catalogue, for size, CRS and affine of the images.
+        survey: written by `survey_scene`, for size, CRS and affine of the images.
         arm: name of the arm, kept in the column `arm`.
         predict: `merge_iou`.
         parquet: GeoParquet to write: `scene, image, arm, class_name, score, x1, y1, x2, y2` (image
@@ -55,7 +55,7 @@ def merge_scene(
         about: provenance.
 
     Raises:
-        SceneError: boxes of tiles that the table does not have, or images that the catalogue lacks.
+        SceneError: boxes of tiles that the table does not have, or images that the survey lacks.
     """
     tiles = pq.read_table(table, columns=_TILE).to_pandas()
     found = pq.read_table(tile_boxes).to_pandas()
@@ -65,7 +65,7 @@ def merge_scene(
         raise SceneError.at(
             tile_boxes, f"tile {unknown!r} is not in {table}", "predict again on these tiles"
         )
-    images = _images(catalogue, tiles)
+    images = _images(survey, tiles)
     parts = []
     image_of_row = tiles["image"].to_numpy()[rows]
     for image in images.index:
@@ -83,14 +83,14 @@ def merge_scene(
     _write_gpkg(placed, gpkg)
 
 
-def _images(catalogue: Path, tiles: pd.DataFrame) -> pd.DataFrame:
-    """Return the catalogue's rows of the images that have tiles, by image."""
-    known = pq.read_table(catalogue).to_pandas()
+def _images(survey: Path, tiles: pd.DataFrame) -> pd.DataFrame:
+    """Return the survey's rows of the images that have tiles, by image."""
+    known = pq.read_table(survey).to_pandas()
     known = known[known["scene"].isin(tiles["scene"].unique())].set_index("image")
     lacking = sorted(set(tiles["image"]) - set(known.index))
     if lacking or not len(tiles):
         what = f"lacks the images {', '.join(lacking)}" if lacking else "has no tiles to merge"
-        raise SceneError.at(catalogue, what, "check and cut the scene again")
+        raise SceneError.at(survey, what, "check and cut the scene again")
     return known.loc[sorted(set(tiles["image"]))]
 
 

@@ -24,7 +24,7 @@ COLUMNS = ["image", "class_name", "x1", "y1", "x2", "y2", "polygon", "difficult"
 
 def convert_labels(
     scene: Scene,
-    catalogue: Path,
+    survey: Path,
     classes: Sequence[str],
     boxes: Path,
     counts: Path,
@@ -38,7 +38,7 @@ def convert_labels(
 
     Args:
         scene: a labelled scene.
-        catalogue: written by `check_scenes`.
+        survey: the images of the scene, written by `survey_scene`.
         classes: the classes to detect.
         boxes: Parquet to write (`docs/architecture.md`).
         counts: JSON to write.
@@ -49,7 +49,7 @@ def convert_labels(
     """
     images = {
         row["image"]: Image(row["image"], row["width"], row["height"], row["crs"], row["affine"])
-        for row in read_images(catalogue, scene.name)
+        for row in read_images(survey, scene.name)
     }
     kind = scene.labels_format or guess_format(scene.labels, images, scene.name)
     notes = Notes()

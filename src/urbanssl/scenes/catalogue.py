@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Iterable, Mapping
@@ -28,6 +29,14 @@ from urbanssl.settings import TileSettings
 
 #: An XYZ zoom that enlarges an image's pixels more than this is a mistake.
 _MOST_ENLARGED = 8.0
+#: The columns of the catalogue, see `docs/architecture.md`.
+COLUMNS: tuple[str, ...] = (
+    *("scene", "image", "path", "roles", "labels", "area", "region", "date", "driver"),
+    *("width", "height", "bands", "dtype", "crs", "affine", "gsd_x", "gsd_y"),
+    *("nodata_share", "sha256", "georeferenced", "note"),
+)
+#: What is noted of an image before all scenes are judged together.
+NOTED: tuple[str, ...] = (*COLUMNS, "problems", "sample")
 #: The percentiles that become 0 and 255 with scaling mode `training`.
 _PERCENTILES = (2, 98)
 
@@ -46,18 +55,43 @@ class _Looked:
         self.problems.append(Problem(f"scene {self.scene.name}: {self.path}", what, remedy))
 
 
+def survey_scene(scene: Scene, tiles: TileSettings, output: Path, about: Mapping[str, Any]) -> None:
+    """Look at every image of a scene and note what was found, also what is wrong.
+
+    Nothing is refused here: `check_scenes` lists what is wrong with all scenes at once.
+
+    Args:
+        scene: a scene of the sheet.
+        tiles: how it will be cut.
+        output: Parquet to write: the catalogue's row of each image, `problems` (what and remedy,
+            JSON) and `sample` (values of bands that are not 8-bit, flat).
+        about: provenance.
+    """
+    with ThreadPoolExecutor(min(8, len(os.sched_getaffinity(0)))) as pool:
+        looked = list(pool.map(lambda path: _look_at(scene, path, tiles), scene.paths))
+    write_table(output, pd.DataFrame([_noted(image) for image in looked], columns=NOTED), about)
+
+
+def _noted(image: _Looked) -> dict[str, Any]:
+    row = image.row or {}
+    named = {"scene": image.scene.name, "image": image.path.stem, "path": str(image.path)}
+    problems = [[problem.what, problem.remedy] for problem in image.problems]
+    sample = None if image.sample is None else image.sample.ravel()
+    return {**row, **named, "problems": json.dumps(problems), "sample": sample}
+
+
 def check_scenes(
-    scenes: list[Scene],
+    surveys: list[Path],
     tiles: TileSettings,
     catalogue: Path,
     scaling: Path,
     about: Mapping[str, Any],
 ) -> None:
-    """Look at every image and write the catalogue and the scaling of bands that are not 8-bit.
+    """Put what was found in every scene into one catalogue, or refuse what cannot be used.
 
     Args:
-        scenes: the scenes of the sheet.
-        tiles: how they will be cut; what cannot be cut that way is refused here.
+        surveys: what `survey_scene` wrote of each scene.
+        tiles: how they will be cut.
         catalogue: Parquet to write, one row an image (`docs/architecture.md`).
         scaling: JSON to write, `low` and `high` for red, green, blue; empty where none is needed.
         about: provenance.
@@ -65,17 +99,20 @@ def check_scenes(
     Raises:
         SceneError: listing every image that cannot be used, with the reason and the remedy.
     """
-    work = [(scene, path) for scene in scenes for path in scene.paths]
-    with ThreadPoolExecutor(min(8, len(os.sched_getaffinity(0)))) as pool:
-        looked = list(pool.map(lambda pair: _look_at(pair[0], pair[1], tiles), work))
-    problems = [problem for image in looked for problem in image.problems]
-    deep = [image for image in looked if image.sample is not None]
-    ranges = _ranges(deep, tiles, problems) if deep else {}
+    rows = pd.concat([pd.read_parquet(path) for path in surveys], ignore_index=True)
+    problems = list(_problems(rows))
+    deep = rows[rows["sample"].notna()]
+    ranges = _ranges(deep, tiles, problems) if len(deep) else {}
     if problems:
         raise SceneError.listing(problems, "scenes that cannot be used")
-    rows = [image.row for image in looked]
-    write_table(catalogue, pd.DataFrame(rows), about)
+    write_table(catalogue, rows[list(COLUMNS)], about)
     write_json(scaling, ranges)
+
+
+def _problems(rows: pd.DataFrame) -> Iterable[Problem]:
+    for scene, path, listed in zip(rows["scene"], rows["path"], rows["problems"], strict=True):
+        for what, remedy in json.loads(listed):
+            yield Problem(f"scene {scene}: {path}", what, remedy)
 
 
 def _look_at(scene: Scene, path: Path, tiles: TileSettings) -> _Looked:
@@ -240,16 +277,13 @@ def _notes(
 
 
 def _ranges(
-    deep: list[_Looked], tiles: TileSettings, problems: list[Problem]
+    deep: pd.DataFrame, tiles: TileSettings, problems: list[Problem]
 ) -> dict[str, list[float]]:
     """Return the low and high of each colour of bands that are not 8-bit."""
-    scaling = tiles.scaling
-    if scaling.mode == "range" and scaling.low is not None and scaling.high is not None:
-        return {"low": [scaling.low] * 3, "high": [scaling.high] * 3}
-    if scaling.mode == "none":
-        return {}
-    training = [image.sample for image in deep if "study" not in image.scene.roles]
-    if not training:
+    if tiles.scaling.mode != "training":
+        return fixed_ranges(tiles)
+    study = deep["roles"].fillna("").str.split(";").map(lambda roles: "study" in roles)
+    if study.all():
         problems.append(
             Problem(
                 "tiles.scaling.mode: training",
@@ -259,18 +293,38 @@ def _ranges(
             )
         )
         return {}
-    values = np.concatenate([sample for sample in training if sample is not None])
+    values = np.concatenate(list(deep["sample"][~study])).reshape(-1, 3)
     low, high = np.nanpercentile(values, _PERCENTILES, axis=0)
     high = np.where(high > low, high, low + 1)
     return {"low": low.tolist(), "high": high.tolist()}
 
 
-def read_images(catalogue: Path, scene: str) -> list[dict[str, Any]]:
-    """Return the rows of one scene's images, their `affine` as an `Affine`."""
-    table = pd.read_parquet(catalogue, filters=[("scene", "==", scene)])
+def fixed_ranges(tiles: TileSettings) -> dict[str, list[float]]:
+    """Return the low and high of each colour that the settings fix; empty where they fix none."""
+    scaling = tiles.scaling
+    if scaling.mode == "range" and scaling.low is not None and scaling.high is not None:
+        return {"low": [scaling.low] * 3, "high": [scaling.high] * 3}
+    return {}
+
+
+def read_images(survey: Path, scene: str) -> list[dict[str, Any]]:
+    """Return the rows of one scene's images, their `affine` as an `Affine`.
+
+    Args:
+        survey: what `survey_scene` wrote of the scene, or the whole catalogue.
+        scene: name of the scene.
+
+    Raises:
+        SceneError: the scene is not there, or an image of it cannot be used.
+    """
+    table = pd.read_parquet(survey, filters=[("scene", "==", scene)])
     if table.empty:
-        raise SceneError.at(catalogue, f"no scene {scene!r}", "run check_scenes again")
-    rows: list[dict[str, Any]] = table.to_dict("records")  # type: ignore[assignment]
+        raise SceneError.at(survey, f"no scene {scene!r}", "run check_scenes again")
+    if "problems" in table and (problems := list(_problems(table))):
+        raise SceneError.listing(problems, f"scene {scene} cannot be used")
+    rows: list[dict[str, Any]] = table.drop(
+        columns=["problems", "sample"], errors="ignore"
+    ).to_dict("records")  # type: ignore[assignment]
     for row in rows:
         row["affine"] = Affine(*row["affine"])
         row["crs"] = row["crs"] if isinstance(row["crs"], str) else None

@@ -18,7 +18,7 @@ from urbanssl.artifacts import read_json, write_table, written_whole
 from urbanssl.errors import SceneError
 from urbanssl.scenes import mercator
 from urbanssl.scenes.canvas import Canvas, Strip, image_canvas, mercator_canvas, strips
-from urbanssl.scenes.catalogue import read_images
+from urbanssl.scenes.catalogue import fixed_ranges, read_images
 from urbanssl.scenes.grid import XyzRange, offsets, xyz_range
 from urbanssl.scenes.place import Place, corner_points, lonlat_bounds, transformer
 from urbanssl.scenes.raster import is_8bit, opened, plan_bands
@@ -38,8 +38,8 @@ COLUMNS: tuple[str, ...] = (
 
 def tile_scene(
     scene: Scene,
-    catalogue: Path,
-    scaling: Path,
+    survey: Path,
+    scaling: Path | None,
     tiles: TileSettings,
     array: Path,
     table: Path,
@@ -52,8 +52,9 @@ def tile_scene(
 
     Args:
         scene: the scene.
-        catalogue: its images, written by `check_scenes`.
-        scaling: low and high of bands that are not 8-bit, written by `check_scenes`.
+        survey: its images, written by `survey_scene`.
+        scaling: low and high of bands that are not 8-bit, written by `check_scenes`; needed where
+            `tiles.scaling.mode` is `training`.
         tiles: how to cut.
         array: `.npy` to write, (N, size, size, 3) uint8.
         table: Parquet to write, N rows in the same order; its provenance counts what was dropped.
@@ -62,8 +63,8 @@ def tile_scene(
     Raises:
         SceneError: an image cannot be read, or nothing of the scene is left.
     """
-    images = read_images(catalogue, scene.name)
-    ranges = read_json(scaling)
+    images = read_images(survey, scene.name)
+    ranges = fixed_ranges(tiles) if scaling is None else read_json(scaling)
     dropped = 0
     tables = []
     with written_whole(array) as temporary:
