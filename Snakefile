@@ -2,7 +2,7 @@
 #
 #   snakemake --cores 2                                    everything, to the report
 #   snakemake --cores 2 --configfile config/real.yaml      the same on other settings
-#   snakemake --cores 2 tiles | pretrain | detect | score | features | crime
+#   snakemake --cores 2 tiles | pretrain | detect | predict | score | features | crime
 #   snakemake --profile slurm                              the same on a cluster
 
 
@@ -38,6 +38,7 @@ localrules:
     tiles,
     pretrain,
     detect,
+    predict,
     score,
     features,
     crime,
@@ -68,6 +69,11 @@ rule pretrain:
 rule detect:
     input:
         expand(rules.train_detector.output.weights, run=RUNS),
+
+
+rule predict:
+    input:
+        study_boxes(),
 
 
 rule score:

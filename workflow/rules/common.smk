@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from urbanssl.code_digest import code_digest as code
+from urbanssl.code_digest import folder_digest
 from urbanssl.load_settings import settings_or_exit
 from urbanssl.plan import Plan, training_parameters
 
@@ -79,6 +80,21 @@ def feature_boxes(wildcards):
         return []
     return expand(
         rules.predict_scene.output.boxes, run=PLAN.study_run.name, scene=wildcards.scene
+    )
+
+
+def feature_settings(wildcards):
+    """Return the settings that change a feature set, so that others do not run again."""
+    own = {"rcf_filters"} if wildcards.name == "rcf" else set()
+    return SETTINGS.features.model_dump(mode="json", include=own)
+
+
+def study_boxes():
+    """Return the merged boxes of the study area, nothing where no detector is trained."""
+    return expand(
+        rules.merge_boxes.output.parquet,
+        run=PLAN.study_run.name if RUNS else [],
+        scene=[scene.name for scene in PLAN.study],
     )
 
 

@@ -6,6 +6,8 @@ READING = {
     "table",
     "area_id",
     "fips",
+    "id_order",
+    "names",
     "region",
     "rate",
     "count",
@@ -22,6 +24,7 @@ rule read_crime:
     input:
         areas=PLAN.areas or [],
         tables=PLAN.crime_tables,
+        names=PLAN.crime_names,
     output:
         table=R / "crime/table.parquet",
         report=R / "crime/table.json",

@@ -30,7 +30,7 @@ rule extract_features:
         mem_mb=megabytes(4000),
         runtime=minutes(120),
     params:
-        features=SETTINGS.features.model_dump(mode="json", include={"rcf_filters"}),
+        features=feature_settings,
         classes=list(SETTINGS.labels.classes),
         seed=SEED,
         code=lambda wildcards: code(

@@ -6,6 +6,7 @@ rule write_report:
         rules.check_scenes.output.catalogue,
         expand(rules.score_run.output.metrics, run=RUNS) if PLAN.labelled else [],
         [R / "pretrain" / stage / "log.json" for stage in PLAN.pretrained],
+        study_boxes(),
         metrics=rules.judge_crime.output.metrics if PLAN.study else [],
     output:
         html=report(
@@ -25,6 +26,6 @@ rule write_report:
         runtime=minutes(30),
     params:
         settings=SETTINGS.model_dump(mode="json"),
-        code=code("urbanssl.report.page"),
+        code=[code("urbanssl.report.page"), folder_digest("report/templates")],
     script:
         "../scripts/write_report.py"

@@ -44,7 +44,7 @@ rule survey_scene:
         runtime=minutes(60),
     params:
         scene=lambda wildcards: PLAN.scene(wildcards.scene).plain(),
-        tiles=SETTINGS.section("tiles"),
+        tiles=SETTINGS.tiles.model_dump(mode="json", exclude={"overlap", "min_valid"}),
         code=code("urbanssl.scenes.catalogue"),
     script:
         "../scripts/survey_scene.py"
@@ -69,7 +69,7 @@ rule check_scenes:
         mem_mb=megabytes(2000),
         runtime=minutes(30),
     params:
-        tiles=SETTINGS.section("tiles"),
+        tiles=SETTINGS.tiles.model_dump(mode="json", include={"scaling"}),
         code=code("urbanssl.scenes.catalogue"),
     script:
         "../scripts/check_scenes.py"

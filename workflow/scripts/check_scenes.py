@@ -10,7 +10,7 @@ with stage(snakemake) as about:
 
     check_scenes(
         paths(snakemake.input.surveys),
-        TileSettings(**snakemake.params.tiles),
+        TileSettings(**snakemake.params.tiles, overlap=0),
         Path(snakemake.output.catalogue),
         Path(snakemake.output.scaling),
         about,

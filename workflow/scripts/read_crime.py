@@ -17,4 +17,5 @@ with stage(snakemake) as about:
         Path(snakemake.output.table),
         Path(snakemake.output.report),
         about,
+        names=paths(snakemake.input.names),
     )

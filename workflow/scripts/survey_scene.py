@@ -11,7 +11,7 @@ with stage(snakemake) as about:
 
     survey_scene(
         Scene.from_plain(snakemake.params.scene),
-        TileSettings(**snakemake.params.tiles),
+        TileSettings(**snakemake.params.tiles, overlap=0),
         Path(snakemake.output.survey),
         about,
     )
