@@ -28,7 +28,8 @@ def check_finite(point: Mapping[str, float]) -> None:
         )
 
 
-#: Steps below which a window says nothing: every training starts near the value of no learning.
+#: Steps below which a window says nothing: every training starts near the value of no learning,
+#: and one of fewer steps is a trial that nothing here stops.
 _SHORTEST_WINDOW = 50
 
 
@@ -95,7 +96,7 @@ class StopAtCollapse(Hook):
     Args:
         key: the measured value, such as `feature_std`.
         floor: the least value that is no collapse.
-        patience: share of the training for which the value may stay below.
+        patience: share of the training for which the value may stay below; at least 50 steps.
         remedy: what to change, for the message.
     """
 
@@ -111,7 +112,7 @@ class StopAtCollapse(Hook):
     ) -> None:
         """Judge the last points of the curve."""
         points = runner.train_loop.curve.points
-        first = runner.iter + 1 - max(self.patience * runner.max_iters, 10)
+        first = runner.iter + 1 - max(self.patience * runner.max_iters, _SHORTEST_WINDOW)
         window = [point[self.key] for point in points if point["step"] > first]
         if first >= 0 and window and max(window) < self.floor:
             raise TrainingError.at(
