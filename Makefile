@@ -40,8 +40,9 @@ lint: $(READY)  ## check format, style, types and the workflow
 lock:  ## pin anew everything that pyproject.toml asks for
 	@envs/lock.sh
 
-schema: $(READY)  ## write config/schema.json anew, which editors check settings with
+schema: $(READY)  ## write config/schema.json (for editors) and config/README.md anew
 	$(BIN)/python -m urbanssl.settings_schema > config/schema.json
+	$(BIN)/python -m urbanssl.settings_docs
 
 rulegraph: $(READY)  ## draw docs/images/rulegraph.svg anew (needs graphviz)
 	$(BIN)/snakemake --rulegraph > docs/images/rulegraph.dot

@@ -200,12 +200,17 @@ class Plan:
         given = self.settings.crime.table
         if given == "embedded":
             return [self.settings.root / "city" / "crime.csv"]
-        found = sorted(Path(path) for path in glob.glob(os.path.expandvars(given)))
-        if not found:
-            raise SettingsError.at(
-                "crime.table", f"no file matches {given!r}", "give an existing CSV or Parquet file"
-            )
-        return found
+        return _matching("crime.table", given)
+
+    @cached_property
+    def crime_names(self) -> list[Path]:
+        """The tables that name the areas, none where none is given; a glob as for crime tables.
+
+        Raises:
+            SettingsError: nothing matches the glob.
+        """
+        given = self.settings.crime.names
+        return [] if given is None else _matching("crime.names", given)
 
     @cached_property
     def declared(self) -> dict[str, Any]:
@@ -218,6 +223,16 @@ class Plan:
                 scene.name for scene in self.study if "labelled" in scene.roles
             ],
         }
+
+
+def _matching(key: str, given: str) -> list[Path]:
+    """Return the files that a setting names, which may be a glob and hold variables."""
+    found = sorted(Path(path) for path in glob.glob(os.path.expandvars(given)))
+    if not found:
+        raise SettingsError.at(
+            key, f"no file matches {given!r}", "give an existing CSV or Parquet file"
+        )
+    return found
 
 
 def training_parameters(training: Budget) -> dict[str, Any]:

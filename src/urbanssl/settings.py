@@ -141,7 +141,17 @@ class LabelSettings(Section):
     """How annotations become boxes on tiles."""
 
     classes: tuple[ClassName, ...] = Field(
-        CLASSES, min_length=1, description="the classes to detect, of the registry"
+        (
+            "plane",
+            "small-vehicle",
+            "large-vehicle",
+            "ship",
+            "storage-tank",
+            "swimming-pool",
+            "helicopter",
+        ),
+        min_length=1,
+        description="the classes to detect, of the registry",
     )
     min_visible: Share = Field(
         0.7, description="a box cut by its tile's edge counts if this share of its area is inside"
@@ -170,7 +180,7 @@ class SwavSettings(TrainSettings):
     """SwAV pretraining."""
 
     recipe: str = Field("config/models/swav_tiny.py", description="mmengine config of the network")
-    steps: PositiveInt = Field(200, description="training steps (batches)")
+    steps: PositiveInt = Field(150, description="training steps (batches)")
     batch_size: PositiveInt = Field(32, description="images a step, over all processes")
 
 
@@ -188,7 +198,7 @@ class DetregSettings(TrainSettings):
     recipe: str = Field(
         "config/models/detreg_tiny.py", description="mmengine config of the network"
     )
-    steps: PositiveInt = Field(150, description="training steps (batches)")
+    steps: PositiveInt = Field(100, description="training steps (batches)")
     batch_size: PositiveInt = Field(8, description="images a step, over all processes")
 
 

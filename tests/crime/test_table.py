@@ -25,7 +25,7 @@ def csv(folder, text, encoding="utf-8"):
     return [folder / "crime.csv"]
 
 
-def read(folder, area_file, tables, scenes=(), **settings):
+def read(folder, area_file, tables, scenes=(), names=(), **settings):
     read_crime(
         CrimeSettings(**settings),
         area_file,
@@ -34,6 +34,7 @@ def read(folder, area_file, tables, scenes=(), **settings):
         folder / "table.parquet",
         folder / "table.json",
         {"seed": 0},
+        names=sorted(names),
     )
     report = json.loads((folder / "table.json").read_text())
     return gpd.read_parquet(folder / "table.parquet"), report
@@ -156,7 +157,7 @@ def county(tmp_path, real_data):
     tables = sorted((real_data / "crime/us_county/crime").glob("*.parquet"))
 
     def run(**settings):
-        names = real_data / "crime/us_county/county_meta/*.parquet"
+        names = (real_data / "crime/us_county/county_meta").glob("*.parquet")
         return read(
             tmp_path,
             None,
@@ -168,7 +169,8 @@ def county(tmp_path, real_data):
             rate="crime_rate_per_100000",
             count=None,
             coverage="COVIND",
-            names=str(names),
+            names=names,
+            covered_population="CPOPCRIM",
             **settings,
         )
 
@@ -193,3 +195,49 @@ def test_running_number_of_the_county_table_finds_the_missing_county(county):
     assert row["population"] == 49746
     assert report["missing"] == []
     assert pd.isna(table.set_index("area_id").loc["28101", "rate_shrunk"])
+    # Its index of coverage says 100, but the agencies that reported serve 3,346 of 21,689 people.
+    flagged = {entry["reason"]: entry["areas"] for entry in report["flagged"]}
+    uncovered = flagged["reporting coverage below 50 %"]
+    assert uncovered == [{"area_id": "28101", "name": "Newton County, Mississippi"}]
+    assert row["reported"]
+
+
+COVERED = """\
+area_id,region,crimes,population,index,covered
+1,r,5,1000,100,1000
+2,r,5,1000,100,499
+3,r,5,1000,40,1000
+4,r,5,1000,100,
+5,r,5,1000,,900
+"""
+
+
+def test_of_two_accounts_of_coverage_the_smaller_counts(tmp_path):
+    table, report = read(
+        tmp_path,
+        areas(tmp_path, list("12345")),
+        csv(tmp_path, COVERED),
+        coverage="index",
+        covered_population="covered",
+    )
+    assert table["reported"].tolist() == [True, False, False, True, True]
+    assert report["flagged"][0]["reason"] == "reporting coverage below 50 %"
+
+
+def test_covered_population_needs_the_population_it_is_a_share_of(tmp_path):
+    with pytest.raises(AreaError, match=r"(?s)no column 'coverd'.*did you mean 'covered'"):
+        read(
+            tmp_path,
+            areas(tmp_path, list("12345")),
+            csv(tmp_path, COVERED),
+            covered_population="coverd",
+        )
+    with pytest.raises(AreaError, match="without crime.population"):
+        read(
+            tmp_path,
+            areas(tmp_path, list("12345")),
+            csv(tmp_path, COVERED),
+            rate="crimes",
+            population=None,
+            covered_population="covered",
+        )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from glob import glob
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +45,7 @@ def read_crime(
     output: Path,
     report: Path,
     about: dict[str, Any],
+    names: Sequence[Path] = (),
 ) -> None:
     """Join areas and crime table; write one row an area and the account of what was done.
 
@@ -57,6 +57,7 @@ def read_crime(
         output: GeoParquet, see the architecture page.
         report: JSON: rows read, dropped (with reasons), repaired, flagged, missing areas.
         about: provenance.
+        names: tables with the id and a column `name`, and `state_name` where there is one.
 
     Raises:
         AreaError: with every problem of both inputs.
@@ -69,12 +70,12 @@ def read_crime(
     table = read_table(tables, settings.area_id)
     table_name = tables[0].name if len(tables) == 1 else f"{tables[0].parent} ({len(tables)} files)"
     _check_columns(settings, frame, table, str(areas or "the sheet"), table_name)
-    names = _names(settings)
+    named = _names(settings, names)
     frame = _areas(settings, frame, str(areas or "the sheet"), ledger)
     ledger.count("rows_read", len(table))
-    table = _rows(settings, table, table_name, names, ledger)
+    table = _rows(settings, table, table_name, named, ledger)
     nothing = zero_chance(_rate(settings, table), _column(table, settings.population))
-    joined = _joined(settings, frame, table, names, ledger)
+    joined = _joined(settings, frame, table, named, ledger)
     joined = _with_rates(settings, joined, nothing, ledger)
     write_table(output, _placed(joined, ledger), about)
     write_json(report, {**ledger.plain(), "provenance": about})
@@ -88,6 +89,12 @@ def _check_columns(
         problems.append(missing_column(settings.area_id, areas.columns, where, "crime.area_id"))
     wanted = [("area_id", settings.area_id), ("coverage", settings.coverage)]
     wanted.append(("id_order", settings.id_order))
+    wanted.append(("covered_population", settings.covered_population))
+    if settings.covered_population is not None and settings.population is None:
+        problems.append(
+            Problem("settings crime.covered_population", "without crime.population",
+                    "name the population that it is a share of")
+        )  # fmt: skip
     if settings.rate is None:
         wanted += [("count", settings.count), ("population", settings.population)]
         if settings.count is None or settings.population is None:
@@ -110,14 +117,14 @@ def _check_columns(
         raise AreaError.listing(problems, "areas and crime table do not fit the settings")
 
 
-def _names(settings: CrimeSettings) -> dict[str, str]:
+def _names(settings: CrimeSettings, paths: Sequence[Path]) -> dict[str, str]:
     """Return area names by id, from the table of names if there is one."""
-    if settings.names is None:
+    if not paths:
         return {}
-    table = read_table([Path(p) for p in sorted(glob(settings.names))], settings.area_id)
+    table = read_table(paths, settings.area_id)
     if "name" not in table.columns or settings.area_id not in table.columns:
         raise AreaError.at(
-            settings.names,
+            ", ".join(map(str, paths)),
             f"columns are {', '.join(map(str, table.columns))}",
             f"crime.names needs the columns {settings.area_id!r} and 'name'",
         )
@@ -172,8 +179,7 @@ def _rows(
     """Return the usable rows of the table with `area_id` and numeric columns."""
     table = table.copy()
     table["area_id"] = id_texts(table[settings.area_id])
-    columns = [c for c in (settings.rate, settings.count, settings.population, settings.coverage)
-               if c is not None and c in table.columns]  # fmt: skip
+    columns = _value_columns(settings, table)
     table = _numeric(table, columns, where)
     nameless = table["area_id"].isin(["", "-1"])
     ledger.dropped("no area id", table.loc[nameless, "area_id"])
@@ -267,8 +273,7 @@ def _joined(
             "ids of areas and table must be the same text (set crime.fips for US counties)",
         )
     taken = [c for c in table.columns if c not in areas.columns or c == "area_id"]
-    wanted = [c for c in (settings.rate, settings.count, settings.population, settings.coverage)
-              if c is not None and c in table.columns]  # fmt: skip
+    wanted = _value_columns(settings, table)
     joined = areas.drop(columns=[c for c in wanted if c in areas.columns]).merge(
         table[list(dict.fromkeys([*taken, *wanted]))], on="area_id", how="left"
     )
@@ -301,6 +306,18 @@ def _regions(settings: CrimeSettings, joined: pd.DataFrame, ledger: Ledger) -> l
     return ["all"] * len(joined)
 
 
+def _value_columns(settings: CrimeSettings, table: pd.DataFrame) -> list[str]:
+    """Return the columns with numbers that the settings name and the table has."""
+    named = (
+        settings.rate,
+        settings.count,
+        settings.population,
+        settings.coverage,
+        settings.covered_population,
+    )
+    return [name for name in named if name is not None and name in table.columns]
+
+
 def _column(table: pd.DataFrame, name: str | None) -> np.ndarray:
     if name is None or name not in table.columns:
         return np.full(len(table), np.nan)
@@ -311,6 +328,17 @@ def _rate(settings: CrimeSettings, table: pd.DataFrame) -> np.ndarray:
     if settings.rate is not None:
         return _column(table, settings.rate)
     return rate_per_100000(_column(table, settings.count), _column(table, settings.population))
+
+
+def _coverage(settings: CrimeSettings, table: pd.DataFrame) -> np.ndarray:
+    """Return the percentage of people whose crimes are in the table: the smaller of two accounts.
+
+    An index of coverage may say 100 where the agencies that did report serve few of the people.
+    """
+    people = _column(table, settings.population)
+    covered = _column(table, settings.covered_population)
+    share = np.divide(100 * covered, people, out=np.full(len(table), np.nan), where=people > 0)
+    return np.fmin(_column(table, settings.coverage), share)
 
 
 def _with_rates(
@@ -325,7 +353,7 @@ def _with_rates(
     count = rate * population / PER
     present = ~joined["area_id"].isin(ledger.absent_ids).to_numpy()
     reasons = {
-        "coverage": _column(joined, settings.coverage) < settings.min_coverage,
+        "coverage": _coverage(settings, joined) < settings.min_coverage,
         "zero": implausible_zeros(rate, population, nothing),
         "small": population < settings.min_population,
         "empty": ~np.isfinite(rate) & present,
