@@ -1,4 +1,4 @@
-"""Digest of the package code a stage depends on, so that editing it reruns that stage alone."""
+"""Digest of the package's files a stage depends on, so that editing it reruns that stage alone."""
 
 from __future__ import annotations
 
@@ -31,6 +31,25 @@ def code_digest(*modules: str) -> str:
     for name in sorted(reached):
         digest.update(name.encode())
         digest.update(_meaning(_path(name)).encode())
+    return digest.hexdigest()[:12]
+
+
+def folder_digest(folder: str) -> str:
+    """Return 12 hexadecimal digits over all files of a folder of the package, such as templates.
+
+    Args:
+        folder: path below the package, such as `report/templates`.
+
+    Raises:
+        FileNotFoundError: there is no file in it.
+    """
+    files = sorted(path for path in (_ROOT / folder).rglob("*") if path.is_file())
+    if not files:
+        raise FileNotFoundError(f"no file in {_ROOT / folder}")
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(path.relative_to(_ROOT).as_posix().encode())
+        digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 
 
