@@ -19,13 +19,11 @@ _PACKAGES = (
     "torchvision",
     "mmengine",
     "mmdet",
-    "timm",
     "numpy",
     "pandas",
     "geopandas",
     "rasterio",
     "scikit-learn",
-    "faster-coco-eval",
     "snakemake",
 )
 
