@@ -94,7 +94,7 @@ def test_searched_boxes_are_drawn_in_far_less_time_than_a_step_takes(tmp_path):
     propose_boxes(files[0][0], files[1][0], settings, 0, tmp_path / "boxes.parquet", {})
     items = proposal_items([tmp_path / "boxes.parquet"], files[1], files[0], None)
     data = ProposedTiles(items, [], 0, settings.top, settings.order)
-    assert len(items[0]["proposals"].boxes) > 30
+    assert len(items[0]["tile_proposals"].boxes) > 30
     began = time.process_time()
     for position in range(1000):
         assert len(data.instances(position, position % 2)) == 30

@@ -57,7 +57,7 @@ class ProposedTiles(TileItems):
         """Take items of `proposal_items`.
 
         Args:
-            items: each with `proposals`.
+            items: each with `tile_proposals`.
             pipeline: the transforms of the recipe.
             seed: seed of the training.
             top: boxes taken of each tile.
@@ -69,7 +69,7 @@ class ProposedTiles(TileItems):
     def instances(self, position: int, tile: int) -> list[dict[str, Any]]:
         """Return the boxes of a tile at a position in the training."""
         item = self.items[tile]
-        found: Proposals = item["proposals"]
+        found: Proposals = item["tile_proposals"]
         taken = np.arange(len(found.boxes))
         if self._order == "random" and len(taken):
             name = zlib.crc32(item["img_path"].encode())
@@ -108,13 +108,13 @@ def proposal_items(
                 "height": size,
                 "width": size,
                 "tile": (str(array), index),
-                "proposals": found[index],
+                "tile_proposals": found[index],
             }
             for place, index in enumerate(
                 range(len(names)) if keep is None else keep[shard].tolist()
             )
         )
-    if not any(len(item["proposals"].boxes) for item in items):
+    if not any(len(item["tile_proposals"].boxes) for item in items):
         raise TrainingError.at(
             ", ".join(map(str, proposals)),
             "no tile has a proposal",
