@@ -18,7 +18,7 @@ from faster_coco_eval import COCOeval_faster
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from urbanssl.detect.bootstrap import intervals
+from urbanssl.detect.bootstrap import draws
 from urbanssl.detect.coco_eval import NAMES, Evaluation, Found, Truth
 
 CLASSES = 16
@@ -111,7 +111,7 @@ def main() -> None:
     matched = Evaluation(truth, found, given.images, CLASSES)
     blocks = np.array([f"b{k % 50}" for k in range(given.images)])
     start = time.process_time()
-    intervals(
+    draws(
         matched, blocks, blocks[truth.images], blocks[found.images], 200, np.random.default_rng(0)
     )
     print(f"intervals of AP from 200 resamples: {time.process_time() - start:.1f} s")

@@ -11,7 +11,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from urbanssl.artifacts import write_table
-from urbanssl.detect.bootstrap import block_weights, intervals
+from urbanssl.detect.bootstrap import block_weights, draws, interval
 from urbanssl.detect.coco_eval import NAMES, Evaluation, Found, Truth
 from urbanssl.detect.mistakes import best_score, mistakes
 from urbanssl.detect.score import score_run
@@ -119,17 +119,37 @@ def test_intervals_hold_the_score_and_need_three_blocks():
     matched = Evaluation(truth, found, 12, 3)
     blocks = np.array([f"b{n % 6}" for n in range(12)])
     args = blocks[truth.images], blocks[found.images], 200
-    ends = intervals(matched, blocks, *args, np.random.default_rng(0))
+    values = draws(matched, blocks, *args, np.random.default_rng(0))
+    ends = {name: interval(each) for name, each in values.items()}
+    assert [len(each) for each in values.values()] == [200, 200]
     assert ends["AP"][0] < matched.stats()["AP"] < ends["AP"][1]
     assert ends["AP50"][0] < matched.stats()["AP50"] < ends["AP50"][1]
-    assert ends == intervals(matched, blocks, *args, np.random.default_rng(0))
+    assert values == draws(matched, blocks, *args, np.random.default_rng(0))
     two = np.array(["a", "b"] * 6)
-    assert intervals(
-        matched, two, two[truth.images], two[found.images], 9, np.random.default_rng(0)
-    ) == {
-        "AP": None,
-        "AP50": None,
-    }
+    few = draws(matched, two, two[truth.images], two[found.images], 9, np.random.default_rng(0))
+    assert few == {"AP": [], "AP50": []}
+    assert interval(few["AP"]) is None
+
+
+def test_runs_are_scored_on_the_same_resamples_of_blocks():
+    truth, found = drawn(7)
+    half = np.arange(len(found.images)) % 2 == 0
+    fewer = Found(found.images[half], found.classes[half], found.boxes[half], found.scores[half])
+    blocks = np.array([f"b{n % 6}" for n in range(12)])
+    ours, theirs = (
+        draws(
+            Evaluation(truth, run, 12, 3),
+            blocks,
+            blocks[truth.images],
+            blocks[run.images],
+            100,
+            np.random.default_rng(0),
+        )["AP"]
+        for run in (found, fewer)
+    )
+    gaps = np.array(ours) - np.array(theirs)
+    apart = np.array(ours) - np.random.default_rng(0).permutation(theirs)
+    assert gaps.std() < 0.8 * apart.std(), "the draws of the two runs do not go together"
 
 
 def scene():

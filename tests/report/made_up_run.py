@@ -120,6 +120,10 @@ def score(rng, ap50):
             "AP": [ap50 * 0.5 - 0.03, ap50 * 0.5 + 0.03],
             "AP50": [ap50 - 0.05, ap50 + 0.05],
         },
+        "draws": {
+            name: (middle + rng.normal(0, 0.02, 50)).tolist()
+            for name, middle in (("AP", ap50 * 0.5), ("AP50", ap50))
+        },
         "per_class": {
             name: {"AP": ap50 / 2, "AP50": ap50, "instances": 40} for name in NAMES[:3]
         } | {"plane": {"AP": -1, "AP50": -1, "instances": 0}},

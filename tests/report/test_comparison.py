@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 
 from urbanssl.artifacts import write_json
@@ -7,15 +8,27 @@ from urbanssl.report.comparison import differences, summarise
 from urbanssl.report.gather import Results
 from urbanssl.report.headline import headline
 
+#: What resamples of blocks do to all runs alike, and what they do to a run of its own.
+SHARED = np.random.default_rng(0).normal(0, 0.2, 401)
+OWN = np.linspace(-2, 2, 401)
+
 
 @pytest.fixture
 def scored(settings):
-    """Write scores `{run: (AP, half-width of its interval)}` and return the results."""
+    """Write scores `{run: (AP, half-width of its interval)}` and return the results.
+
+    The resamples of all runs go up and down together but for their half-width.
+    """
 
     def write(**runs):
         for name, (value, half) in runs.items():
             interval = None if half is None else [value - half, value + half]
-            on = {"stats": {"AP": value, "AP50": value}, "intervals": {"AP": interval}}
+            drawn = [] if half is None else (value + SHARED + half * OWN / 1.9).tolist()
+            on = {
+                "stats": {"AP": value, "AP50": value},
+                "intervals": {"AP": interval},
+                "draws": {"AP": drawn, "AP50": drawn},
+            }
             path = settings.root / "score" / f"{name.replace('__', '-')}.json"
             write_json(path, {"tiles": on, "scenes": on})
         return Results(settings.root, settings)
@@ -47,12 +60,27 @@ def test_start_is_compared_with_the_same_network_from_random_weights(scored):
     (found,) = differences(results, "AP")
     assert (found.arm, found.baseline) == ("detr-detreg", "detr-random")
     assert found.value == pytest.approx(0.06)
-    assert found.interval == pytest.approx((0.01, 0.11))
+    # What both share is gone; of .04 - .03 = .01 the middle 95 % are left.
+    assert found.interval == pytest.approx((0.05, 0.07), abs=1e-9)
     assert found.finding == "better"
 
 
+def test_seeds_widen_the_paired_difference_too(scored):
+    runs = {f"detr__random_f100_s{n}": (0.2, 0.03) for n in range(3)}
+    runs |= {f"detr__detreg_f100_s{n}": (0.26 + d, 0.04) for n, d in enumerate((-0.02, 0, 0.02))}
+    (found,) = differences(scored(**runs), "AP")
+    half = math.hypot(0.01, 4.3027 * 0.02 / math.sqrt(3))
+    assert found.interval == pytest.approx((0.06 - half, 0.06 + half), abs=1e-5)
+
+
+def test_runs_with_other_numbers_of_resamples_are_not_paired(scored):
+    results = scored(detr__random_f100_s0=(0.20, 0.03), detr__detreg_f100_s0=(0.26, 0.04))
+    results.scored[0].score["tiles"]["draws"]["AP"].pop()
+    assert differences(results, "AP")[0].interval is None
+
+
 def test_interval_that_includes_zero_leaves_it_open(scored):
-    results = scored(vitdet__random_f10_s0=(0.20, 0.05), vitdet__mae_f10_s0=(0.21, 0.05))
+    results = scored(vitdet__random_f10_s0=(0.20, 0.05), vitdet__mae_f10_s0=(0.21, 0.08))
     assert differences(results, "AP")[0].finding == "open"
 
 

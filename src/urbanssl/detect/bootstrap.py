@@ -1,6 +1,12 @@
-"""Intervals of AP by resampling blocks of the test area."""
+"""Intervals of AP by resampling blocks of the test area.
+
+The draws are kept, so that two runs can be compared draw by draw: the same seed draws the same
+blocks for every run of one test split.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,37 +32,40 @@ def block_weights(count: int, resamples: int, rng: np.random.Generator) -> NDArr
     return rng.multinomial(count, np.full(count, 1 / count), size=resamples).astype(float)
 
 
-def intervals(
+def draws(
     evaluation: Evaluation,
     blocks: Strings,
     truth_blocks: Strings,
     found_blocks: Strings,
     resamples: int,
     rng: np.random.Generator,
-) -> dict[str, list[float] | None]:
-    """Return the 95 % intervals (percentiles) of AP and AP50.
+) -> dict[str, list[float | None]]:
+    """Return AP and AP50 of every resample of the blocks.
 
     Args:
         evaluation: matches of all images.
         blocks: names of all blocks, with those that hold no box.
         truth_blocks: `(m,)` block of each labelled box.
         found_blocks: `(n,)` block of each detection.
-        resamples: number of draws; 0 gives no interval.
+        resamples: number of draws.
         rng: source of randomness.
 
     Returns:
-        `{"AP": [low, high], "AP50": [low, high]}`, None with fewer than 3 blocks.
+        `{"AP": [...], "AP50": [...]}`, None in draws without labelled boxes; both empty with fewer
+        than 3 blocks.
     """
     names = np.unique(blocks)
     if resamples == 0 or len(names) < LEAST_BLOCKS:
-        return {"AP": None, "AP50": None}
+        return {"AP": [], "AP50": []}
     truth, found = np.searchsorted(names, truth_blocks), np.searchsorted(names, found_blocks)
     drawn = [
         evaluation.weighted(row[truth], row[found])
         for row in block_weights(len(names), resamples, rng)
     ]
-    ends: dict[str, list[float] | None] = {}
-    for place, name in enumerate(("AP", "AP50")):
-        known = [value for values in drawn if (value := values[place]) is not None]
-        ends[name] = np.percentile(known, [2.5, 97.5]).tolist() if known else None
-    return ends
+    return {name: [values[place] for values in drawn] for place, name in enumerate(("AP", "AP50"))}
+
+
+def interval(drawn: Sequence[float | None]) -> list[float] | None:
+    """Return the 95 % interval (percentiles) of the draws of a statistic, None without any."""
+    known = [value for value in drawn if value is not None]
+    return np.percentile(known, [2.5, 97.5]).tolist() if known else None

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from urbanssl.artifacts import read_json, table_about, write_json, write_table
-from urbanssl.detect.bootstrap import Strings, intervals
+from urbanssl.detect.bootstrap import Strings, draws, interval
 from urbanssl.detect.coco_eval import RECALLS, THRESHOLDS, Evaluation, Found, Truth
 from urbanssl.detect.mistakes import best_score, mistakes
 from urbanssl.errors import LabelError
@@ -76,7 +76,8 @@ def score_run(
         score: number of resamples.
         seed: seed of the resamples.
         metrics: JSON to write. `tiles` and `scenes`: `stats` (the 12 COCO statistics),
-            `intervals` (95 %, by block) and `per_class`; `metres`: statistics on scenes with small,
+            `intervals` (95 %, by block), `draws` (AP and AP50 of every resample, the same
+            blocks for every run) and `per_class`; `metres`: statistics on scenes with small,
             medium, large by the side in metres; `confusion`, `errors`; `about`. Classes without
             labelled boxes are null and left out of means; so is all of `metres` without a GSD.
         curves: table to write: `on, class_name, iou, recall, precision`, at IoU .5 and .75.
@@ -114,11 +115,11 @@ class _Scores:
 def _scores(case: Case, names: Sequence[str], resamples: int, seed: int) -> _Scores:
     matched = Evaluation(case.truth, case.found, case.images, len(names))
     rng = np.random.default_rng(seed)
+    drawn = draws(matched, case.blocks, case.truth_blocks, case.found_blocks, resamples, rng)
     numbers = {
         "stats": matched.stats(),
-        "intervals": intervals(
-            matched, case.blocks, case.truth_blocks, case.found_blocks, resamples, rng
-        ),
+        "intervals": {name: interval(values) for name, values in drawn.items()},
+        "draws": drawn,
         "per_class": dict(zip(names, matched.by_class(), strict=True)),
         "images": case.images,
         "blocks": len(np.unique(case.blocks)),

@@ -2,6 +2,8 @@
 
 Intervals combine what the test tiles leave open (bootstrap of spatial blocks, in the score files)
 with what the seeds leave open (Student's t over the seeds): the half-widths add in quadrature.
+Differences are paired: every run is scored on the same resamples of blocks, so the difference is
+taken within each resample, and its percentiles are the interval.
 """
 
 from __future__ import annotations
@@ -133,15 +135,24 @@ def _difference(
 ) -> Difference:
     values = np.array([a.stats(on)[statistic] - b.stats(on)[statistic] for a, b in pairs])
     mean = float(values.mean())
-    halves = [
-        math.hypot(first, second)
-        for a, b in pairs
-        if (first := _half(a, statistic, on)) is not None
-        and (second := _half(b, statistic, on)) is not None
-    ]
-    interval = None
-    if halves:
-        seeds = _seed_half(values) if len(values) > 1 else 0.0
-        half = math.hypot(float(np.mean(halves)), seeds)
-        interval = (mean - half, mean + half)
+    ends = _paired(pairs, statistic, on)
+    if not ends:
+        return Difference(arm, twin, fraction, mean, None, len(pairs))
+    interval = (ends[0], ends[1])
+    if len(pairs) > 1:
+        low, high = (math.hypot(end - mean, _seed_half(values)) for end in interval)
+        interval = (mean - low, mean + high)
     return Difference(arm, twin, fraction, mean, interval, len(pairs))
+
+
+def _paired(pairs: Sequence[tuple[Run, Run]], statistic: str, on: str) -> list[float]:
+    """Return the 95 % interval of the mean difference over resamples; empty without resamples."""
+    drawn = [(a.draws(statistic, on), b.draws(statistic, on)) for a, b in pairs]
+    lengths = {len(values) for pair in drawn for values in pair}
+    if len(lengths) != 1 or lengths == {0}:
+        return []
+    table = np.array(drawn, dtype=float)
+    gaps = (table[:, 0] - table[:, 1]).mean(0)
+    known = gaps[np.isfinite(gaps)]
+    ends: list[float] = np.percentile(known, [2.5, 97.5]).tolist() if known.size else []
+    return ends

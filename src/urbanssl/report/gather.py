@@ -45,6 +45,11 @@ class Run:
         """Return the interval of a statistic, None where there is none."""
         return (((self.score or {}).get(on) or {}).get("intervals") or {}).get(statistic)
 
+    def draws(self, statistic: str, on: str = "tiles") -> list[float | None]:
+        """Return a statistic at every resample of the test blocks, which all runs share."""
+        stored = ((self.score or {}).get(on) or {}).get("draws") or {}
+        return list(stored.get(statistic) or [])
+
 
 @dataclass(frozen=True)
 class Results:
