@@ -25,9 +25,9 @@ _PACKAGES = ("urbanssl", "torch", "mmdet", "numpy", "rasterio", "geopandas")
 def stage(job: Any) -> Iterator[dict[str, Any]]:
     """Run the body of a workflow script; yields the provenance that its outputs carry.
 
-    Everything printed goes to the job's log, between a line that says what began when and with which
-    versions, and one that says how long it took and how much memory. An error the user can do something about ends the job
-    with its message alone; any other error keeps its traceback.
+    Everything printed goes to the job's log, between a line that says what began when and with
+    which versions, and one that says how long it took and how much memory. An error the user can
+    do something about ends the job with its message alone; any other error keeps its traceback.
 
     Args:
         job: the `snakemake` object of a script.

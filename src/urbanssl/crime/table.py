@@ -73,6 +73,7 @@ def read_crime(
     named = _names(settings, names)
     frame = _areas(settings, frame, str(areas or "the sheet"), ledger)
     ledger.count("rows_read", len(table))
+    _note_unlisted(settings, table, named, ledger)
     table = _rows(settings, table, table_name, named, ledger)
     nothing = zero_chance(_rate(settings, table), _column(table, settings.population))
     joined = _joined(settings, frame, table, named, ledger)
@@ -130,13 +131,30 @@ def _names(settings: CrimeSettings, paths: Sequence[Path]) -> dict[str, str]:
         )
     ids = id_texts(table[settings.area_id])
     if settings.fips:
-        ids = [text.zfill(5) for text in ids]
+        ids = [fips.RENAMED.get(text.zfill(5), text.zfill(5)) for text in ids]
     state = table["state_name"] if "state_name" in table.columns else [None] * len(table)
-    full = [
-        f"{n}, {s}" if isinstance(s, str) else str(n)
-        for n, s in zip(table["name"], state, strict=True)
-    ]
-    return dict(zip(ids, full, strict=True))
+    return {
+        text: f"{name}, {of}" if isinstance(of, str) else name
+        for text, name, of in zip(ids, table["name"], state, strict=True)
+        if isinstance(name, str)
+    }
+
+
+def _note_unlisted(
+    settings: CrimeSettings, table: pd.DataFrame, names: dict[str, str], ledger: Ledger
+) -> None:
+    """Note the named areas, of the study or not, that the table has no row for at all."""
+    listed = id_texts(table[settings.area_id])
+    if settings.fips:
+        order = table[settings.id_order].astype(float).tolist() if settings.id_order else None
+        repair = fips.repair_codes(listed, order, frozenset(names))
+        codes = {code for code in repair.codes if code}
+        codes.update(code for options in repair.ambiguous.values() for code in options)
+        listed = [fips.RENAMED.get(code, code) for code in codes]
+    absent = [f"{text} ({names[text]})" for text in sorted(set(names) - set(listed))]
+    if absent:
+        more = f" and {len(absent) - 10} more" if len(absent) > 10 else ""
+        ledger.notes.append(f"no row in the crime table: {', '.join(absent[:10])}{more}")
 
 
 def _areas(
