@@ -1,0 +1,99 @@
+"""`python -m urbanssl.check` says what a run needs and what is in its way, before it starts."""
+
+import shutil
+from collections import namedtuple
+
+import numpy as np
+import rasterio
+import yaml
+
+from urbanssl import check
+from urbanssl.check_cluster import gpu_problems, parse_partitions, partition_problems
+from urbanssl.plan import Plan
+from urbanssl.planned_jobs import read_plan
+from urbanssl.settings import Settings
+
+SINFO = "cpu*|(null)\ngpu|gpu:a100:4(S:0-1)\ngpu|gpu:v100:2\n"
+
+DRY_RUN = """\
+rule pretrain_swav:
+    jobid: 3
+    threads: 8
+    resources: tmpdir=<TBD>, runtime=1440, gpu=2, mem_mb=32000, mem=32 GB
+rule tile_scene:
+    resources: tmpdir=<TBD>, runtime=30, mem_mb=2000, mem=2 GB
+rule tile_scene:
+    resources: tmpdir=<TBD>, runtime=30, mem_mb=2000, mem=2 GB
+rule all:
+    input: run/report/index.html
+"""
+
+SHEET = "scene,path,role,labels,labels_format,area,region,date,gsd\n"
+
+
+def test_partitions_are_read_with_their_gpus():
+    cpu, gpu = parse_partitions(SINFO)
+    assert (cpu.name, cpu.default, cpu.gpus) == ("cpu", True, ())
+    assert (gpu.name, gpu.default, gpu.gpus) == ("gpu", False, ("a100", "v100"))
+
+
+def test_a_partition_that_is_not_there_is_named_with_those_that_are():
+    profile = {
+        "default-resources": {"slurm_partition": "cpu"},
+        "set-resources": {"pretrain_swav": {"slurm_partition": "gpus"}},
+    }
+    (problem,) = partition_problems(profile, parse_partitions(SINFO))
+    assert "'gpus'" in problem.what
+    assert problem.remedy == "there are: cpu, gpu"
+
+
+def test_gpus_are_missed_where_the_partition_has_none_or_another_model():
+    settings = Settings.model_validate({"pretrain": {"swav": {"gpus": 1}, "mae": {"gpus": 1}}})
+    profile = {"set-resources": {"pretrain_mae": {"slurm_partition": "gpu", "gpu_model": "'h100'"}}}
+    swav, mae = gpu_problems(profile, settings, parse_partitions(SINFO))
+    assert "partition cpu, which has none" in swav.what
+    assert "'h100'" in mae.what
+    assert mae.remedy == "there are: a100, v100"
+
+
+def test_the_plan_adds_up_hours_and_gpu_hours():
+    swav, tiles = read_plan(DRY_RUN)
+    assert (swav.jobs, swav.cores, swav.memory_mb, swav.gpus) == (1, 8, 32000, 2)
+    assert (swav.hours, swav.gpu_hours) == (24.0, 48.0)
+    assert (tiles.jobs, tiles.hours, tiles.gpu_hours) == (2, 1.0, 0.0)
+
+
+def test_a_disk_too_small_is_told_with_both_sizes(tmp_path, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 9 * 10**8, 10**8))
+    assert list(check.disk_problems(tmp_path / "run", {"tiles": 10**7})) == []
+    (problem,) = check.disk_problems(tmp_path / "run", {"tiles": 10**9})
+    assert problem.what == "1.2 GB needed, 100 MB free"
+
+
+def test_tiles_are_counted_as_they_will_be_cut_and_broken_rasters_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pixels = np.zeros((3, 300, 500), np.uint8)
+    with rasterio.open("good.tif", "w", "GTiff", 500, 300, 3, dtype="uint8") as raster:
+        raster.write(pixels)
+    (tmp_path / "bad.tif").write_text("no raster")
+    (tmp_path / "scenes.csv").write_text(
+        SHEET + "good,good.tif,study,,,a,r,,0.3\nbad,bad.tif,study;unlabelled,,,b,r,,0.3\n"
+    )
+    settings = {
+        "scenes": {"sheet": "scenes.csv"},
+        "tiles": {"size": 128, "overlap": 28},
+        "crime": {"areas": "sheet", "table": "crime.csv"},
+        "features": {"sets": ["histogram"]},
+    }
+    (tmp_path / "settings.yaml").write_text(yaml.safe_dump(settings))
+    tiles, problems = check.count_tiles(Plan(Settings.model_validate(settings)))
+    assert tiles == {"good": 5 * 3, "bad": 0}
+    assert ["bad.tif" in problem.where for problem in problems] == [True]
+
+
+def test_the_embedded_city_passes_and_its_plan_is_told(capsys):
+    assert check.main([]) == 0
+    told = capsys.readouterr().out
+    assert "train_detector" in told
+    assert "nothing is in the way" in told
