@@ -7,7 +7,7 @@ from towns import smooth
 from urbanssl.crime.folds import region_folds
 from urbanssl.crime.moran import morans_i, neighbour_weights
 from urbanssl.crime.permutation import p_value, shuffles
-from urbanssl.crime.surrogates import alike_exchanges, refitted_auc
+from urbanssl.crime.surrogates import alike_exchanges, labelings, refitted_auc
 
 
 def towns_of(rng, regions=4, side=8):
@@ -49,8 +49,10 @@ def test_test_keeps_its_level_on_noise_when_models_share_areas():
         rate, features = rng.lognormal(5, 1, 100), rng.normal(size=(100, 6))
         scheme = region_folds(region)
         places = alike_exchanges(np.log(rate), points, region, 99, rng)
-        seen = refitted_auc(features, scheme, rate[None], "median")[0]
-        chances.append(p_value(seen, refitted_auc(features, scheme, rate[places], "median")))
+        seen = refitted_auc(features, scheme, labelings(scheme, rate[None], "median"))[0]
+        chances.append(
+            p_value(seen, refitted_auc(features, scheme, labelings(scheme, rate[places], "median")))
+        )
     assert np.mean(np.array(chances) <= 0.05) <= 0.11
 
 
@@ -62,6 +64,9 @@ def test_signal_is_significant_by_every_threshold(rule):
     rate = np.exp(5 + features[:, 1])
     places = alike_exchanges(np.log(rate), points, region, 199, rng)
     scheme = region_folds(region)
-    seen = refitted_auc(features, scheme, rate[None], rule)[0]
+    seen = refitted_auc(features, scheme, labelings(scheme, rate[None], rule))[0]
     assert seen > 0.9
-    assert p_value(seen, refitted_auc(features, scheme, rate[places], rule)) == 1 / 200
+    assert (
+        p_value(seen, refitted_auc(features, scheme, labelings(scheme, rate[places], rule)))
+        == 1 / 200
+    )

@@ -25,8 +25,8 @@ from urbanssl.crime.metrics import auc
 from urbanssl.crime.moran import moran_test, neighbour_weights
 from urbanssl.crime.permutation import shuffles
 from urbanssl.crime.scores import errors_by, permutation_row, reliability, score_rows
-from urbanssl.crime.study import Study, describe, read_study, schemes_of
-from urbanssl.crime.surrogates import alike_exchanges
+from urbanssl.crime.study import Study, describe, object_density_of, read_study, schemes_of
+from urbanssl.crime.surrogates import alike_exchanges, labelings
 from urbanssl.crime.targets import log_rate
 from urbanssl.crime.verdict import Evidence, place_explains, refusal, refusals, verdict
 from urbanssl.settings import CrimeSettings
@@ -129,11 +129,11 @@ def evaluate(
     judged = {s.name: judge_scheme(study, s, crime, weights, alike, seed) for s in schemes}
     region = judged["region"]
     primary = choose_primary(region)
-    evidence = _evidence(region, primary)
+    evidence = evidence_of(region, primary)
     near = neighbour_weights(study.points, study.region)
     best, target = region.found[primary], region.target
     content = {
-        "verdict": verdict(primary, evidence, _place(judged["random"], primary)),
+        "verdict": verdict(primary, evidence, place_sentence(judged["random"], primary)),
         "headline": _headline(judged, primary),
         **describe(study),
         "scores": [row for one in judged.values() for row in one.rows],
@@ -169,16 +169,18 @@ def judge_scheme(
     weights: NDArray[np.float32],
     places: NDArray[np.int64],
     seed: int,
+    boosting: bool = True,
 ) -> Judged:
     """Return predictions, scores and permutation tests of every feature set under one scheme."""
     target = make_target(study.rate, scheme, crime.threshold)
-    exchanged = study.rate[places]
+    real = labelings(scheme, study.rate[None], crime.threshold)
+    exchanged = labelings(scheme, study.rate[places], crime.threshold)
     found, draws, rows, tests = {}, {}, [], []
     for name, values in study.features.items():
-        found[name] = predict_held_out(values, target, True, seed)
+        found[name] = predict_held_out(values, target, boosting, seed)
         scored, draws[name] = score_rows(name, found[name], target, weights)
         rows += scored
-        tests.append(permutation_row(name, values, target, exchanged, crime.threshold))
+        tests.append(permutation_row(name, values, scheme, real, exchanged))
     rows.append(_majority(target, weights))
     return Judged(target, found, draws, rows, tests)
 
@@ -215,7 +217,8 @@ def _paired(one: Judged) -> list[dict[str, Any]]:
     ]
 
 
-def _evidence(region: Judged, primary: str) -> dict[str, Evidence]:
+def evidence_of(region: Judged, primary: str) -> dict[str, Evidence]:
+    """Return what the verdict looks at, for every learned set and the primary one."""
     tests = {row["features"]: row for row in region.permutation}
     pairs = _paired(region)
     judged = [name for name in region.found if is_learned(name) or name == primary]
@@ -230,7 +233,8 @@ def _evidence(region: Judged, primary: str) -> dict[str, Evidence]:
     }
 
 
-def _place(random: Judged, primary: str) -> str | None:
+def place_sentence(random: Judged, primary: str) -> str | None:
+    """Return that location alone does as well, where it does with areas held out at random."""
     if "coordinates" not in random.draws or primary == "coordinates":
         return None
     place = random.draws["coordinates"]
@@ -289,7 +293,7 @@ def _local_effects(study: Study, target: Target, seed: int) -> list[dict[str, An
         return []
     means = [n for n, column in enumerate(study.names["objects"]) if column.endswith("_mean")]
     columns = [study.names["objects"][n] for n in means]
-    density = study.features["objects"][:, means] ** 2
+    density = object_density_of(study.features["objects"][:, means])
     return local_effects(density, columns, target, seed)
 
 

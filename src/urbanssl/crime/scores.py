@@ -8,14 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from urbanssl.crime import metrics
+from urbanssl.crime.folds import Scheme
 from urbanssl.crime.held_out import HeldOut, Target
 from urbanssl.crime.intervals import interval
 from urbanssl.crime.metrics import Weights
 from urbanssl.crime.permutation import p_value
 from urbanssl.crime.surrogates import refitted_auc
-from urbanssl.crime.targets import Threshold
 
 Floats = NDArray[np.float64]
+#: Labels (P, n) of each fold.
+Labels = list[NDArray[np.bool_]]
 
 
 def score_rows(
@@ -73,26 +75,26 @@ def _value_scores(predicted: Floats, target: Target, weights: Weights) -> dict[s
 
 
 def permutation_row(
-    name: str, features: Floats, target: Target, rates: Floats, rule: Threshold
+    name: str, features: Floats, scheme: Scheme, real: Labels, exchanged: Labels
 ) -> dict[str, Any]:
     """Return the permutation test of one feature set under one scheme.
 
     Args:
         name: of the feature set.
         features: (n, D).
-        target: the real rates, and the scheme.
-        rates: (P, n) exchanged rates, see `surrogates.alike_exchanges`.
-        rule: of the threshold.
+        scheme: how areas are held out.
+        real: labels by the real rates, see `surrogates.labelings`.
+        exchanged: labels by exchanged rates, see `surrogates.alike_exchanges`.
     """
-    observed = float(refitted_auc(features, target.scheme, target.rate[None], rule)[0])
-    exchanged = refitted_auc(features, target.scheme, rates, rule)
+    observed = float(refitted_auc(features, scheme, real)[0])
+    drawn = refitted_auc(features, scheme, exchanged)
     return {
         "features": name,
-        "scheme": target.scheme.name,
+        "scheme": scheme.name,
         "auc": observed,
-        "p": p_value(observed, exchanged),
-        "null_mean": float(np.nanmean(exchanged)) if np.isfinite(exchanged).any() else None,
-        "draws": len(rates),
+        "p": p_value(observed, drawn),
+        "null_mean": float(np.nanmean(drawn)) if np.isfinite(drawn).any() else None,
+        "draws": len(drawn),
     }
 
 

@@ -69,8 +69,19 @@ def labels_of(rates: Floats, training: NDArray[np.bool_], rule: Threshold) -> ND
     return rates > level
 
 
-def refitted_auc(features: Floats, scheme: Scheme, rates: Floats, rule: Threshold) -> Floats:
-    """Return (P,) AUC of a linear classifier that is fitted anew to each row of rates.
+def labelings(scheme: Scheme, rates: Floats, rule: Threshold) -> list[NDArray[np.bool_]]:
+    """Return (P, n) labels for each fold; made once, they serve every feature set.
+
+    Args:
+        scheme: how areas are held out.
+        rates: (P, n), the real ones or exchanged ones.
+        rule: of the threshold.
+    """
+    return [labels_of(rates, train, rule) for train in scheme.train]
+
+
+def refitted_auc(features: Floats, scheme: Scheme, labels: list[NDArray[np.bool_]]) -> Floats:
+    """Return (P,) AUC of a linear classifier that is fitted anew to each labeling.
 
     Predictions of one fold depend on the rates of the others; a test that keeps them fixed takes
     chance for skill more than twice too often.
@@ -78,22 +89,21 @@ def refitted_auc(features: Floats, scheme: Scheme, rates: Floats, rule: Threshol
     Args:
         features: (n, D).
         scheme: how areas are held out.
-        rates: (P, n), the real ones or exchanged ones.
-        rule: of the threshold.
+        labels: of each fold, see `labelings`.
     """
-    right, pairs = np.zeros(len(rates)), np.zeros(len(rates))
+    right, pairs = np.zeros(len(labels[0])), np.zeros(len(labels[0]))
     for number, train in enumerate(scheme.train):
-        held = scheme.fold == number
-        known = labels_of(rates, train, rule)
+        held, known = scheme.fold == number, labels[number]
         basis = fit_basis(features[train])
         inside = basis.project(features[train])
         gram = inside.T @ inside
         gram[np.diag_indices_from(gram)] += PENALTY * basis.variance * train.sum()
-        target = known[:, train] - known[:, train].mean(axis=1, keepdims=True)
-        beta = np.linalg.solve(gram, inside.T @ target.T)
+        # Components are centred, so the mean of the labels falls out of the product.
+        beta = np.linalg.solve(gram, inside.T @ known[:, train].T.astype(np.float64))
         score = (basis.project(features[held]) @ beta).T
-        rank = score.argsort(axis=1).argsort(axis=1) + 1
-        high = known[:, held].sum(axis=1)
-        right += (rank * known[:, held]).sum(axis=1) - high * (high + 1) / 2
+        order = score.astype(np.float32).argsort(axis=1)
+        ordered = np.take_along_axis(known[:, held], order, axis=1)
+        high = ordered.sum(axis=1)
+        right += ordered @ np.arange(1.0, held.sum() + 1) - high * (high + 1) / 2
         pairs += high * (held.sum() - high)
     return np.where(pairs > 0, right / np.maximum(pairs, 1), np.nan)
