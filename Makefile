@@ -30,6 +30,10 @@ test-all: $(READY)  ## run every test, the slow ones too
 	$(BIN)/pytest -n 2 --dist loadfile --ignore tests/golden
 	$(BIN)/pytest tests/golden
 
+.PHONY: validate-crime
+validate-crime: $(READY)  ## prove on known cities that the verdict is right (about 15 minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m urbanssl.crime.validation $(VALIDATE)
+
 lint: $(READY)  ## check format, style, types and the workflow
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
