@@ -3,7 +3,7 @@
 # From a SwAV backbone, from DETReg, or from random weights (hence batch norms that learn).
 default_scope = "mmdet"
 custom_imports = dict(imports=["urbanssl.detect.registration"])
-input_size = 192
+input_size = 128
 width = 128
 
 attention = dict(embed_dims=width, num_heads=8, dropout=0.0, batch_first=True)
@@ -72,7 +72,7 @@ model = dict(
             ],
         )
     ),
-    test_cfg=dict(max_per_img=60),
+    test_cfg=dict(max_per_img=60, nms=dict(type="nms", iou_threshold=0.5)),
 )
 
 train_pipeline = [
@@ -93,7 +93,7 @@ optim_wrapper = dict(
     type="OptimWrapper",
     optimizer=dict(type="AdamW", lr=5e-4, weight_decay=1e-4),
     clip_grad=dict(max_norm=1.0, norm_type=2),
-    paramwise_cfg=dict(custom_keys={"sampling_offsets": dict(lr_mult=0.1)}),
+    paramwise_cfg=dict(custom_keys={"sampling_offsets": dict(lr_mult=1.0)}),
 )
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.05, begin=0, end=0.06),

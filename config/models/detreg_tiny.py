@@ -3,7 +3,7 @@
 # not 128: a quarter of the work.
 default_scope = "mmdet"
 custom_imports = dict(imports=["urbanssl.detect.registration"])
-input_size = 192
+input_size = 128
 width = 128
 
 attention = dict(embed_dims=width, num_heads=8, dropout=0.0, batch_first=True)
@@ -12,7 +12,7 @@ feedforward = dict(embed_dims=width, feedforward_channels=256, ffn_drop=0.0)
 
 model = dict(
     type="DETReg",
-    frozen_backbone=True,
+    frozen_backbone=False,
     embedder=dict(type="ObjectEmbedder", weights=None, depth=18, patch=64),
     num_queries=60,
     num_feature_levels=2,
@@ -76,7 +76,7 @@ model = dict(
             ],
         )
     ),
-    test_cfg=dict(max_per_img=60),
+    test_cfg=dict(max_per_img=60, nms=dict(type="nms", iou_threshold=0.5)),
 )
 
 train_pipeline = [

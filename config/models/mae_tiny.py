@@ -5,15 +5,16 @@ custom_imports = dict(imports=["urbanssl.ssl.mae_model"])
 
 model = dict(
     type="MAE",
-    image=192,
-    patch=16,
-    width=192,
-    depth=6,
-    heads=3,
+    image=128,
+    patch=8,
+    width=128,
+    depth=4,
+    heads=4,
     decoder_width=96,
     decoder_depth=2,
     decoder_heads=3,
     scale=(0.3, 1.0),
+    hierarchical_patches=True,
 )
 
 optim_wrapper = dict(

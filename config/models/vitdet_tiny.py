@@ -1,14 +1,14 @@
-# ViTDet for the laptop: a plain ViT of width 192, 6 blocks, patches of 16 (the encoder of mae_tiny.py),
+# ViTDet for the laptop: a plain ViT of width 128, 4 blocks, patches of 8 (the encoder of mae_tiny.py),
 # simple feature pyramid, Faster R-CNN. Li et al. 2022; anchors of 8 to 128 pixels.
 # From MAE or from random weights.
 default_scope = "mmdet"
 custom_imports = dict(imports=["urbanssl.detect.registration"])
-input_size = 192
-width = 192
+input_size = 128
+width = 128
 channels = 64
-strides = [4, 8, 16, 32]
+strides = [4, 8, 16]
 
-box_sampler = dict(type="RandomSampler", pos_fraction=0.5, neg_pos_ub=-1)
+box_sampler = dict(type="RandomSampler", pos_fraction=0.5, neg_pos_ub=3)
 model = dict(
     type="FasterRCNN",
     data_preprocessor=dict(
@@ -21,12 +21,13 @@ model = dict(
     backbone=dict(
         type="ViTDetBackbone",
         img_size=input_size,
-        patch_size=16,
+        patch_size=8,
+        hierarchical_patches=True,
         embed_dims=width,
-        depth=6,
-        num_heads=3,
-        window_size=6,
-        global_blocks=(2, 5),
+        depth=4,
+        num_heads=4,
+        window_size=8,
+        global_blocks=(1, 3),
         pretrain_img_size=input_size,
         drop_path_rate=0.0,
     ),
@@ -34,8 +35,8 @@ model = dict(
         type="SimpleFeaturePyramid",
         in_channels=width,
         out_channels=channels,
-        stride=16,
-        scales=(4.0, 2.0, 1.0, 0.5),
+        stride=8,
+        scales=(2.0, 1.0, 0.5),
         extra_level=False,
     ),
     rpn_head=dict(
@@ -60,7 +61,7 @@ model = dict(
             ),
             out_channels=channels,
             featmap_strides=strides,
-            finest_scale=28,
+            finest_scale=20,
         ),
         bbox_head=dict(
             type="Shared2FCBBoxHead",
@@ -135,9 +136,9 @@ test_pipeline = [
 optim_wrapper = dict(
     type="OptimWrapper",
     constructor="LayerDecayConstructor",
-    paramwise_cfg=dict(decay_rate=0.95, num_layers=6),
-    optimizer=dict(type="AdamW", lr=8e-4, weight_decay=0.05),
-    clip_grad=dict(max_norm=1.0, norm_type=2),
+    paramwise_cfg=dict(decay_rate=0.98, num_layers=4),
+    optimizer=dict(type="AdamW", lr=1.5e-3, weight_decay=0.05),
+    clip_grad=dict(max_norm=5.0, norm_type=2),
 )
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.05, begin=0, end=0.06),

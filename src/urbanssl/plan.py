@@ -147,6 +147,11 @@ class Plan:
         """Whether a run predicts every tile of a scene, not the val and test tiles alone."""
         return run == self.study_run.name and "study" in self.scene(scene).roles
 
+    def training(self, run: str) -> dict[str, Any]:
+        """Return the settings that change the result of a run's training, as plain values."""
+        steps = self.runs[run].settings.steps or self.settings.detect.steps
+        return {**training_parameters(self.settings.detect), "steps": steps}
+
     def initial_weights(self, run: str) -> Path | None:
         """Return the weights that a run starts from, None for random ones."""
         arm = self.runs[run].settings

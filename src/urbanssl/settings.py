@@ -141,17 +141,7 @@ class LabelSettings(Section):
     """How annotations become boxes on tiles."""
 
     classes: tuple[ClassName, ...] = Field(
-        (
-            "plane",
-            "small-vehicle",
-            "large-vehicle",
-            "ship",
-            "storage-tank",
-            "swimming-pool",
-            "helicopter",
-        ),
-        min_length=1,
-        description="the classes to detect, of the registry",
+        CLASSES, min_length=1, description="the classes to detect, of the registry"
     )
     min_visible: Share = Field(
         0.7, description="a box cut by its tile's edge counts if this share of its area is inside"
@@ -243,6 +233,9 @@ class ArmSettings(Section):
     recipe: str = Field(description="mmdet config of the detector")
     init: Init = Field(description="where its weights come from")
     weights: str | None = Field(None, description="weights file, with init: file")
+    steps: PositiveInt | None = Field(
+        None, description="training steps of this arm; null: those of `detect.steps`"
+    )
 
     @model_validator(mode="after")
     def _weights_go_with_file(self) -> ArmSettings:
@@ -256,8 +249,8 @@ def _default_arms() -> dict[str, ArmSettings]:
     return {
         "detr-random": ArmSettings(recipe=detr, init="random", weights=None),
         "detr-detreg": ArmSettings(recipe=detr, init="detreg", weights=None),
-        "vitdet-random": ArmSettings(recipe=vitdet, init="random", weights=None),
-        "vitdet-mae": ArmSettings(recipe=vitdet, init="mae", weights=None),
+        "vitdet-random": ArmSettings(recipe=vitdet, init="random", weights=None, steps=600),
+        "vitdet-mae": ArmSettings(recipe=vitdet, init="mae", weights=None, steps=600),
     }
 
 

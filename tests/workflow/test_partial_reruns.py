@@ -28,7 +28,13 @@ EVERYTHING = {
     "pretrain_detreg",
     "read_crime",
 } | FROM_DETECTOR
-WITH_SEED = EVERYTHING - {"survey_scene", "check_scenes", "tile_scene", "convert_labels", "read_crime"}
+WITH_SEED = EVERYTHING - {
+    "survey_scene",
+    "check_scenes",
+    "tile_scene",
+    "convert_labels",
+    "read_crime",
+}
 
 
 def rules(jobs):
@@ -53,7 +59,11 @@ def test_nothing_changed_means_nothing_to_be_done_in_ten_seconds(finished):
     [
         (None, {"title": "Another"}, {"write_report"}),
         (None, {"seed": 1}, WITH_SEED),
-        ("tiles", {"overlap": 16}, EVERYTHING - {"survey_scene", "check_scenes", "read_crime", "convert_labels"}),
+        (
+            "tiles",
+            {"overlap": 16},
+            EVERYTHING - {"survey_scene", "check_scenes", "read_crime", "convert_labels"},
+        ),
         ("splits", {"buffer": 5.0}, {"split_tiles", "assemble_coco"} | FROM_DETECTOR),
         (
             "labels",
@@ -93,7 +103,15 @@ def test_an_edited_scene_of_the_study_area_reruns_what_reads_that_scene(finished
     with finished.edited("imagery/old.tif", "other pixels"):
         jobs = finished.planned()
     assert rules(jobs) == (
-        {"survey_scene", "check_scenes", "tile_scene", "predict_scene", "merge_boxes", "extract_features"} | FROM_POOLING
+        {
+            "survey_scene",
+            "check_scenes",
+            "tile_scene",
+            "predict_scene",
+            "merge_boxes",
+            "extract_features",
+        }
+        | FROM_POOLING
     )
     assert about(jobs, "tile_scene") == {"scene=old"}
     assert all("scene=old" in words for words in about(jobs, "extract_features"))
@@ -121,7 +139,15 @@ def test_an_added_scene_is_worked_on_alone(finished):
         jobs = finished.planned()
     assert about(jobs, "tile_scene") == {"scene=later"}
     assert rules(jobs) == (
-        {"survey_scene", "check_scenes", "tile_scene", "predict_scene", "merge_boxes", "extract_features", "read_crime"}
+        {
+            "survey_scene",
+            "check_scenes",
+            "tile_scene",
+            "predict_scene",
+            "merge_boxes",
+            "extract_features",
+            "read_crime",
+        }
         | FROM_POOLING
     )
     assert all("scene=later" in words for words in about(jobs, "extract_features"))

@@ -24,7 +24,7 @@ rule train_detector:
         runtime=minutes(1440),
         gpu=SETTINGS.detect.gpus,
     params:
-        settings=training_parameters(SETTINGS.detect),
+        settings=lambda wildcards: PLAN.training(wildcards.run),
         init=lambda wildcards: PLAN.runs[wildcards.run].settings.init,
         fraction=lambda wildcards: PLAN.runs[wildcards.run].fraction,
         seed=lambda wildcards: PLAN.runs[wildcards.run].seed,

@@ -21,6 +21,7 @@ from urbanssl.detect.relative_position import (
     window_partition,
     window_unpartition,
 )
+from urbanssl.ssl.vit import patch_projection, start_projection
 
 
 class Attention(nn.Module):
@@ -111,11 +112,11 @@ class Block(nn.Module):
 
 
 class PatchEmbed(nn.Module):
-    """Patches to tokens by one convolution, named as in MAE and timm."""
+    """Patches to tokens, named as in MAE and timm."""
 
-    def __init__(self, patch: int, width: int) -> None:
+    def __init__(self, patch: int, width: int, hierarchical: bool) -> None:
         super().__init__()
-        self.proj = nn.Conv2d(3, width, patch, patch)
+        self.proj = patch_projection(patch, width, hierarchical)
 
     def forward(self, images: Tensor) -> Tensor:
         """Turn `(B, 3, H, W)` into `(B, H / patch, W / patch, C)`."""
@@ -142,6 +143,7 @@ class ViTDetBackbone(BaseModule):
         global_blocks: Sequence[int] = (2, 5, 8, 11),
         pretrain_img_size: int = 224,
         drop_path_rate: float = 0.0,
+        hierarchical_patches: bool = False,
         init_cfg: dict | None = None,
     ) -> None:
         """Make the layers.
@@ -158,13 +160,14 @@ class ViTDetBackbone(BaseModule):
             pretrain_img_size: side of the image in pixels that `pos_embed` is for.
             drop_path_rate: probability to leave the last block's branches out in training; it
                 grows linearly from 0 over the blocks.
+            hierarchical_patches: halve patches step by step, see `patch_projection`.
             init_cfg: as of every mmengine module.
         """
         super().__init__(init_cfg)
         self.patch_size = patch_size
         grid = img_size // patch_size
         tokens = (pretrain_img_size // patch_size) ** 2
-        self.patch_embed = PatchEmbed(patch_size, embed_dims)
+        self.patch_embed = PatchEmbed(patch_size, embed_dims, hierarchical_patches)
         self.pos_embed = nn.Parameter(torch.zeros(1, tokens + 1, embed_dims))
         rates = torch.linspace(0, drop_path_rate, depth).tolist()
         self.blocks = nn.ModuleList(
@@ -184,10 +187,9 @@ class ViTDetBackbone(BaseModule):
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
         for module in self.modules():
             if isinstance(module, nn.Linear):
-                nn.init.trunc_normal_(module.weight, std=0.02)
+                nn.init.xavier_uniform_(module.weight)
                 nn.init.zeros_(module.bias)
-        # As for a linear layer over the pixels of a patch (He et al. 2022, appendix A.1).
-        nn.init.xavier_uniform_(self.patch_embed.proj.weight.view(self.pos_embed.shape[-1], -1))
+        start_projection(self.patch_embed.proj)
 
     def forward(self, images: Tensor) -> tuple[Tensor]:
         """Turn images `(B, 3, H, W)` into one map `(B, C, H / patch, W / patch)`."""

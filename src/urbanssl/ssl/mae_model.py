@@ -22,7 +22,7 @@ from urbanssl.ssl.crops import CropKind, normalise, random_crops
 from urbanssl.ssl.mae_patches import masked_loss, patchify, pick, random_masking, standardised
 from urbanssl.ssl.mae_positions import sincos_positions
 from urbanssl.ssl.refuse import mae_problems
-from urbanssl.ssl.vit import Block, PatchEmbed
+from urbanssl.ssl.vit import Block, PatchEmbed, start_projection
 
 #: Imported for what they register: recipes name their classes.
 REGISTERED = (urbanssl.ssl.probe, urbanssl.ssl.schedules)
@@ -61,6 +61,7 @@ class MAE(BaseModel):
         mask_ratio: float = 0.75,
         norm_pixels: bool = True,
         scale: tuple[float, float] = (0.2, 1.0),
+        hierarchical_patches: bool = False,
         init_cfg: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
@@ -68,7 +69,7 @@ class MAE(BaseModel):
         self.mask_ratio, self.norm_pixels = mask_ratio, norm_pixels
         self.kind = CropKind(1, image, (scale[0], scale[1]))
         grid = image // patch
-        self.patch_embed = PatchEmbed(patch, width)
+        self.patch_embed = PatchEmbed(patch, width, hierarchical_patches)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
         self.pos_embed = _fixed_positions(width, grid)
         self.blocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
@@ -89,8 +90,7 @@ class MAE(BaseModel):
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
                 nn.init.zeros_(module.bias)
-        # The patch convolution is a linear layer of the flattened patch.
-        nn.init.xavier_uniform_(self.patch_embed.proj.weight.flatten(1))
+        start_projection(self.patch_embed.proj)
         nn.init.normal_(self.cls_token, std=0.02)
         nn.init.normal_(self.mask_token, std=0.02)
 

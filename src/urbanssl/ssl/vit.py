@@ -12,16 +12,50 @@ from torch.nn import functional
 _EPS = 1e-6
 
 
-class PatchEmbed(nn.Module):
-    """Patches to tokens by a convolution of the patch's size."""
+def patch_projection(patch: int, width: int, hierarchical: bool = False) -> nn.Module:
+    """Return the layers that turn each patch into a token, `(N, 3, H, W)` to `(N, D, h, w)`.
 
-    def __init__(self, patch: int, width: int) -> None:
+    Args:
+        patch: side of a patch in pixels; a power of two for the hierarchical form.
+        width: channels of a token.
+        hierarchical: halve the patch by convolutions of 2 x 2 pixels with stride 2 in place of one
+            convolution of the patch's size. No pixel of one patch reaches another, so masked
+            patches stay hidden; small networks learn faster (Touvron et al. 2022, Three things
+            everyone should know about vision transformers, section 5: hMLP).
+    """
+    if not hierarchical:
+        return nn.Conv2d(3, width, patch, patch)
+    halvings = patch.bit_length() - 1
+    if patch != 1 << halvings:
+        raise ValueError(f"patch is {patch}; the hierarchical form takes 2, 4, 8, 16 ...")
+    layers: list[nn.Module] = []
+    before = 3
+    for left in range(halvings - 1, -1, -1):
+        after = max(width >> left, 16)
+        layers += [nn.Conv2d(before, after, 2, 2), nn.BatchNorm2d(after)]
+        if left:
+            layers.append(nn.GELU())
+        before = after
+    return nn.Sequential(*layers)
+
+
+class PatchEmbed(nn.Module):
+    """Patches to tokens, row by row."""
+
+    def __init__(self, patch: int, width: int, hierarchical: bool = False) -> None:
         super().__init__()
-        self.proj = nn.Conv2d(3, width, patch, patch)
+        self.proj = patch_projection(patch, width, hierarchical)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return `(N, L, D)` of `(N, 3, H, W)`, row by row."""
         return self.proj(images).flatten(2).transpose(1, 2)
+
+
+def start_projection(projection: nn.Module) -> None:
+    """Draw the weights of a patch projection as of a linear layer (He et al. 2022, A.1)."""
+    for module in projection.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.xavier_uniform_(module.weight.view(module.out_channels, -1))
 
 
 class Attention(nn.Module):
