@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint clean lock schema rulegraph
+.PHONY: help setup demo test test-all test-cluster lint clean lock schema rulegraph
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -23,12 +23,16 @@ demo: $(READY)  ## run everything on the embedded city (about 12 minutes on 2 co
 	@$(BIN)/python -m urbanssl.demo
 
 test: $(READY)  ## run the tests, but for the slow ones
-	$(BIN)/pytest -n 2 --dist loadfile -m "not slow" --ignore tests/golden
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow and not cluster" --ignore tests/golden
 	$(BIN)/pytest tests/golden -m "not slow"
 
 test-all: $(READY)  ## run every test, the slow ones too
-	$(BIN)/pytest -n 2 --dist loadfile --ignore tests/golden
+	$(BIN)/pytest -n 2 --dist loadfile -m "not cluster" --ignore tests/golden
 	$(BIN)/pytest tests/golden
+
+test-cluster: $(READY)  ## run the workflow through a SLURM of two nodes that this starts and stops
+	tests/cluster/install.sh
+	$(BIN)/pytest tests/cluster -m cluster -v --durations=0
 
 .PHONY: validate-crime
 validate-crime: $(READY)  ## prove on known cities that the verdict is right (about 15 minutes)

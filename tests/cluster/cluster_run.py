@@ -1,0 +1,172 @@
+"""A project folder, Snakemake on the cluster in it, and what became of its jobs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import yaml
+from safetensors.numpy import load_file
+from slurm_on_loopback import Slurm, wait_until
+
+ROOT = Path(__file__).parents[2]
+
+#: The smallest city in which every stage has work, trained for a few steps.
+SETTINGS = {
+    "results": "run",
+    "city": {"regions": 3, "labelled_regions": 1, "areas_per_side": 2, "area_px": 256},
+    "tiles": {"size": 128, "overlap": 32},
+    "splits": {"block": 60.0, "buffer": 0.0},
+    "proposals": {"method": "grid"},
+    "pretrain": {
+        "swav": {"steps": 12, "batch_size": 16, "checkpoint_every": 2},
+        "detreg": {"steps": 4, "batch_size": 4},
+    },
+    "detect": {
+        "arms": {
+            "detr-detreg": {"recipe": "config/models/deformable_detr_tiny.py", "init": "detreg"}
+        },
+        "steps": 4,
+        "batch_size": 4,
+    },
+    "features": {"sets": ["swav", "objects", "histogram"]},
+    "score": {"bootstrap": 10},
+    "crime": {"bootstrap": 100, "permutations": 100},
+}
+SWAV = "run/pretrain/swav/weights.safetensors"
+
+#: Patience is for real clusters: here files and answers are there at once.
+IMPATIENCE = (
+    *("--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "20"),
+    *("--max-status-checks-per-second", "1"),
+)
+
+
+@dataclass
+class Project:
+    """A folder in which the workflow runs through SLURM.
+
+    Attributes:
+        folder: settings, results and logs are in it.
+        slurm: the cluster.
+    """
+
+    folder: Path
+    slurm: Slurm
+
+    def write(self, settings: dict) -> None:
+        """Write the settings."""
+        (self.folder / "settings.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
+
+    def command(self, *arguments: str) -> list[str]:
+        """Return the command that a user of the cluster would give."""
+        status = () if self.slurm.accounts else ("--slurm-status-command", "squeue")
+        return [
+            *(sys.executable, "-m", "snakemake", "--nocolor", "--snakefile"),
+            *(str(ROOT / "Snakefile"), "--profile", str(ROOT / "profiles" / "slurm")),
+            *("--configfile", "settings.yaml", *IMPATIENCE, *status, *arguments),
+        ]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**self.slurm.environment, "PYTHONPATH": str(ROOT / "src")}
+
+    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
+        """Run Snakemake to its end; both streams are in `stdout`."""
+        return subprocess.run(
+            self.command(*arguments),
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=1200,
+        )
+
+    def start(self, *arguments: str) -> subprocess.Popen:
+        """Start Snakemake in a process group of its own; it writes `snakemake.out`."""
+        with open(self.folder / "snakemake.out", "a") as out:
+            return subprocess.Popen(
+                self.command(*arguments),
+                cwd=self.folder,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def end(self, process: subprocess.Popen, seconds: float = 400) -> str:
+        """Wait for a started Snakemake to succeed; return what it said."""
+        status = process.wait(timeout=seconds)
+        said = (self.folder / "snakemake.out").read_text()
+        assert status == 0, said[-6000:]
+        return said
+
+    def jobs(self) -> list[dict[str, str]]:
+        """Return the jobs of this project that SLURM remembers, with all it knows of them."""
+        known = (self.slurm.details(job["id"]) for job in self.slurm.jobs())
+        return [job for job in known if Path(job["WorkDir"]) == self.folder]
+
+    def running(self) -> dict[str, str] | None:
+        """Return the running job, None where none is."""
+        return next((job for job in self.jobs() if job["JobState"] == "RUNNING"), None)
+
+    def training_with_a_checkpoint(self, run: subprocess.Popen) -> dict[str, str]:
+        """Wait until a training of a started Snakemake has written a checkpoint; return its job."""
+        work = self.folder / "run" / "work"
+
+        def ready() -> bool:
+            said = (self.folder / "snakemake.out").read_text()
+            assert run.poll() is None, f"Snakemake ended too early:\n{said[-4000:]}"
+            return any(work.glob("swav/*/step_*.pt")) and self.running() is not None
+
+        wait_until(ready, 240, "no training wrote a checkpoint")
+        running = self.running()
+        assert running is not None, "the training ended before it could be disturbed"
+        return running
+
+    def log(self, rule: str) -> str:
+        """Return the log that a rule of one job wrote last."""
+        return (self.folder / "run" / "logs" / f"{rule}.log").read_text()
+
+
+def lay_out(folder: Path, slurm: Slurm) -> Project:
+    """Make a project folder with settings."""
+    folder.mkdir(parents=True)
+    (folder / "config").symlink_to(ROOT / "config")
+    project = Project(folder, slurm)
+    project.write(SETTINGS)
+    return project
+
+
+def same_weights(one: Path, other: Path) -> bool:
+    """Return whether two weights files hold the same numbers, to the last bit."""
+    first, second = load_file(one), load_file(other)
+    return first.keys() == second.keys() and all(
+        np.array_equal(first[name], second[name]) for name in first
+    )
+
+
+def processes_named(processes: list[int], part: str) -> list[int]:
+    """Return those processes whose command line has a part."""
+    found = []
+    for process in processes:
+        try:
+            line = Path(f"/proc/{process}/cmdline").read_bytes()
+        except FileNotFoundError:
+            continue  # ended meanwhile
+        if part.encode() in line:
+            found.append(process)
+    return found
+
+
+def kill(processes: list[int], number: int) -> None:
+    """Send a signal to processes."""
+    for process in processes:
+        os.kill(process, number)
