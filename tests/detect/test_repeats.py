@@ -2,10 +2,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmdet.registry import MODELS
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 
-import urbanssl.detect.registration  # noqa: F401
+from urbanssl.detect import registration  # noqa: F401
+
+from mmdet.registry import MODELS  # isort: skip
 
 ROOT = Path(__file__).parents[2]
 
@@ -16,8 +18,8 @@ def head():
     config = Config.fromfile(ROOT / "config" / "models" / "deformable_detr_tiny.py")
     model = config.model
     model.bbox_head.num_classes = 2
-    detector = MODELS.build(model)
-    return detector.bbox_head
+    with DefaultScope.overwrite_default_scope("mmdet"):
+        return MODELS.build(model).bbox_head
 
 
 def found_by(head):
