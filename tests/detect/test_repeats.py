@@ -23,10 +23,11 @@ def head():
 
 
 def found_by(head):
-    """What the head returns for three queries: two on one object, one on another."""
-    logits = torch.full((3, 2), -9.0)
+    """What the head returns for sixty queries: two sure on one object, one on another."""
+    logits = torch.full((60, 2), -9.0)
     logits[0, 0], logits[1, 0], logits[2, 0] = 3.0, 2.0, 1.0
-    boxes = torch.tensor([[0.5, 0.5, 0.2, 0.2], [0.51, 0.5, 0.2, 0.2], [0.1, 0.1, 0.1, 0.1]])
+    boxes = torch.rand(60, 4) * 0.1
+    boxes[:3] = torch.tensor([[0.5, 0.5, 0.2, 0.2], [0.51, 0.5, 0.2, 0.2], [0.1, 0.1, 0.1, 0.1]])
     meta = {"img_shape": (100, 100), "scale_factor": (1.0, 1.0)}
     found = head._predict_by_feat_single(logits, boxes, meta, rescale=False)
     return found[found.scores > 0.5]
