@@ -247,8 +247,8 @@ class ArmSettings(Section):
 def _default_arms() -> dict[str, ArmSettings]:
     detr, vitdet = "config/models/deformable_detr_tiny.py", "config/models/vitdet_tiny.py"
     return {
-        "detr-random": ArmSettings(recipe=detr, init="random", weights=None),
-        "detr-detreg": ArmSettings(recipe=detr, init="detreg", weights=None),
+        "detr-random": ArmSettings(recipe=detr, init="random", weights=None, steps=None),
+        "detr-detreg": ArmSettings(recipe=detr, init="detreg", weights=None, steps=None),
         "vitdet-random": ArmSettings(recipe=vitdet, init="random", weights=None, steps=600),
         "vitdet-mae": ArmSettings(recipe=vitdet, init="mae", weights=None, steps=600),
     }

@@ -91,7 +91,12 @@ def _confounded_rows(found: Found) -> list[Row]:
     return [
         ("The verdict claims something", "at most 5 %", claimed, claims <= 0.05),
         ("Refused, label and region too much alike", "-", f"{refused} of {len(outcomes)}", True),
-        ("Location alone, areas at random", "explains it", f"AUC {places:.2f}", bool(places > 0.75)),
+        (
+            "Location alone, areas at random",
+            "explains it",
+            f"AUC {places:.2f}",
+            bool(places > 0.75),
+        ),
         ("The verdict says that location does as well", "most", text, said > 0.5),
     ]
 
