@@ -195,6 +195,14 @@ def _budget(settings: dict[str, Any]) -> Budget:
     return Budget(**{key: settings[key] for key in Budget.model_fields if key in settings})
 
 
+def _saving(config: dict[str, Any], stage: Stage) -> dict[str, int]:
+    """Return how often a training saves: no parameter of its rule, lest a change trains anew."""
+    sections = config if stage == "detector" else config.get("pretrain") or {}
+    section = sections.get("detect" if stage == "detector" else stage) or {}
+    key = "checkpoint_every"
+    return {key: int(section[key])} if key in section else {}
+
+
 def job_of_rule(rule: Any, stage: Stage, root: Path, about: dict[str, Any]) -> TrainJob:
     """Build the job of a Snakemake rule.
 
@@ -235,7 +243,7 @@ def job_of_rule(rule: Any, stage: Stage, root: Path, about: dict[str, Any]) -> T
         init=init,
         weights=weights,
         embedder=embedder,
-        settings=_budget(dict(parameters.settings)),
+        settings=_budget({**dict(parameters.settings), **_saving(rule.config, stage)}),
         seed=int(parameters.seed),
         threads=int(rule.threads),
         work=root / "work" / stage,
