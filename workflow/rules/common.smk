@@ -1,4 +1,7 @@
 # Settings, the lists that the stages share, and nothing else: no rules here.
+#
+# Priorities of rules keep the longest chain going (tiles, SwAV, DETReg, detectors); short jobs fill
+# the gaps.
 
 from pathlib import Path
 

@@ -16,6 +16,7 @@ rule train_detector:
         R / "logs/train_detector/{run}.log",
     benchmark:
         R / "benchmarks/train_detector/{run}.tsv"
+    priority: 40
     conda:
         "../../envs/environment.yaml"
     threads: SETTINGS.detect.threads

@@ -12,6 +12,7 @@ rule convert_labels:
         R / "logs/convert_labels/{scene}.log",
     benchmark:
         R / "benchmarks/convert_labels/{scene}.tsv"
+    priority: 80
     conda:
         "../../envs/environment.yaml"
     resources:
@@ -41,6 +42,7 @@ rule assemble_coco:
         R / "logs/assemble_coco.log",
     benchmark:
         R / "benchmarks/assemble_coco.tsv"
+    priority: 80
     conda:
         "../../envs/environment.yaml"
     resources:

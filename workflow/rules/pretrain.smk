@@ -20,6 +20,7 @@ rule pretrain_swav:
         R / "logs/pretrain_swav.log",
     benchmark:
         R / "benchmarks/pretrain_swav.tsv"
+    priority: 60
     conda:
         "../../envs/environment.yaml"
     threads: PRETRAIN.swav.threads
@@ -49,6 +50,7 @@ rule pretrain_mae:
         R / "logs/pretrain_mae.log",
     benchmark:
         R / "benchmarks/pretrain_mae.tsv"
+    priority: 50
     conda:
         "../../envs/environment.yaml"
     threads: PRETRAIN.mae.threads
@@ -75,6 +77,7 @@ rule propose_boxes:
         R / "logs/propose_boxes/{scene}.log",
     benchmark:
         R / "benchmarks/propose_boxes/{scene}.tsv"
+    priority: 70
     conda:
         "../../envs/environment.yaml"
     resources:
@@ -105,6 +108,7 @@ rule pretrain_detreg:
         R / "logs/pretrain_detreg.log",
     benchmark:
         R / "benchmarks/pretrain_detreg.tsv"
+    priority: 60
     conda:
         "../../envs/environment.yaml"
     threads: PRETRAIN.detreg.threads

@@ -17,6 +17,7 @@ rule tile_scene:
         R / "logs/tile_scene/{scene}.log",
     benchmark:
         R / "benchmarks/tile_scene/{scene}.tsv"
+    priority: 80
     conda:
         "../../envs/environment.yaml"
     resources:
@@ -39,6 +40,7 @@ rule split_tiles:
         R / "logs/split_tiles.log",
     benchmark:
         R / "benchmarks/split_tiles.tsv"
+    priority: 80
     conda:
         "../../envs/environment.yaml"
     resources:
