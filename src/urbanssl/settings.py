@@ -249,8 +249,8 @@ def _default_arms() -> dict[str, ArmSettings]:
     return {
         "detr-random": ArmSettings(recipe=detr, init="random", weights=None, steps=None),
         "detr-detreg": ArmSettings(recipe=detr, init="detreg", weights=None, steps=None),
-        "vitdet-random": ArmSettings(recipe=vitdet, init="random", weights=None, steps=600),
-        "vitdet-mae": ArmSettings(recipe=vitdet, init="mae", weights=None, steps=600),
+        "vitdet-random": ArmSettings(recipe=vitdet, init="random", weights=None, steps=450),
+        "vitdet-mae": ArmSettings(recipe=vitdet, init="mae", weights=None, steps=450),
     }
 
 
