@@ -57,6 +57,7 @@ rule scenes:
 
 rule tiles:
     input:
+        rules.check_scenes.output.catalogue,
         tile_files(SCENES),
         rules.assemble_coco.output.train if PLAN.labelled else [],
 

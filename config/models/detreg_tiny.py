@@ -1,6 +1,7 @@
 # DETReg for the laptop: the detector of deformable_detr_tiny.py learns to find the boxes of proposals
 # and to embed them as a frozen SwAV ResNet-18 does. Bar et al. 2022. Crops are resized to 64 pixels,
-# not 128: a quarter of the work.
+# not 128: a quarter of the work. The backbone learns too (frozen in the paper): a SwAV of minutes is
+# not good enough to be kept.
 default_scope = "mmdet"
 custom_imports = dict(imports=["urbanssl.detect.registration"])
 input_size = 128

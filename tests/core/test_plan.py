@@ -24,8 +24,8 @@ def sheet(tmp_path):
     return write
 
 
-def test_the_embedded_city_is_planned_without_being_drawn():
-    plan = Plan(Settings())
+def test_the_embedded_city_is_planned_without_being_drawn(tmp_path):
+    plan = Plan(Settings(results=str(tmp_path / "run")))
     assert len(plan.scenes) == 6
     assert len(plan.labelled) == 2
     assert len(plan.study) == 4

@@ -179,8 +179,9 @@ def test_batch_without_boxes_is_trained_on(name, swav_file, tmp_path):
         assert losses["loss_embedding"] == 0
 
 
-def test_detreg_trains_on_a_mixed_batch_and_keeps_its_backbone(swav_file, tmp_path):
+def test_detreg_trains_on_a_mixed_batch_and_keeps_a_frozen_backbone(swav_file, tmp_path):
     config = recipe("detreg_tiny.py", swav_file)
+    config.model.frozen_backbone = True
     model = network(config)
     load_weights(model, swav_file(18), prefixes={"": "backbone."})
     before = {k: v.clone() for k, v in model.state_dict().items() if "backbone" in k}

@@ -35,7 +35,7 @@ custom_hooks = [dict(type="FreezePrototypes", steps=2)]
 MAE = """
 _base_ = {base!r}
 model = dict(image=64, patch=16, width=32, depth=2, heads=2, decoder_width=16, decoder_depth=1,
-             decoder_heads=2)
+             decoder_heads=2, hierarchical_patches=False)
 custom_hooks = [dict(type="ProbeBlocks", tiles=24, side=1, times=2)]
 """
 
