@@ -44,8 +44,10 @@ pip=(.venv/bin/python -m pip --disable-pip-version-check --no-input)
 if "${pip[@]}" show -q opencv-python 2>/dev/null; then
     "${pip[@]}" uninstall -q -y opencv-python opencv-python-headless
 fi
-# The lock is complete, so nothing is resolved; bytecode is made at the first import.
+# The lock is complete, so nothing is resolved; bytecode is made at the first import, torch's included.
 "${pip[@]}" install -q --no-deps --no-compile -r envs/requirements.lock
 "${pip[@]}" install -q --no-deps --no-build-isolation --editable .
+# What every call of snakemake imports is compiled now, so that wrong settings are refused at once.
+.venv/bin/snakemake --dry-run --quiet >/dev/null
 touch .venv/.ready
 echo "make setup: done in $((SECONDS - started)) s"
