@@ -24,13 +24,18 @@ STAGES: dict[str, tuple[str, float]] = {
     "propose_boxes": ("proposing boxes", 15),
     "pretrain_detreg": ("pretraining DETReg", 110),
     "train_detector": ("training a detector", 150),
+    "predict_labelled": ("predicting on the labelled scenes", 20),
+    "merge_labelled": ("merging boxes of the labelled scenes", 7),
     "predict_scene": ("predicting on a scene", 15),
     "merge_boxes": ("merging boxes", 6),
     "score_run": ("scoring a detector", 15),
+    "calibrate_scores": ("calibrating the scores", 5),
     "extract_features": ("extracting features", 12),
     "read_crime": ("reading the crime table", 5),
     "pool_features": ("pooling features to areas", 6),
+    "train_tile_network": ("training on raw tiles", 20),
     "judge_crime": ("judging crime models", 90),
+    "find_drivers": ("finding the tiles that matter", 6),
     "write_report": ("writing the report", 15),
 }
 _UNKNOWN = 5.0

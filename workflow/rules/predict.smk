@@ -11,11 +11,6 @@ rule predict_scene:
         table=rules.tile_scene.output.table,
         weights=rules.train_detector.output.weights,
         recipe=lambda wildcards: PLAN.runs[wildcards.run].settings.recipe,
-        splits=lambda wildcards: (
-            []
-            if PLAN.predicts_all(wildcards.run, wildcards.scene)
-            else rules.split_tiles.output.splits
-        ),
     output:
         boxes=R / "predict/{run}/{scene}.parquet",
     log:
@@ -28,13 +23,38 @@ rule predict_scene:
     resources:
         mem_mb=megabytes(4000),
         runtime=minutes(240),
-        gpu=SETTINGS.detect.gpus,
+        gpu=min(1, SETTINGS.detect.gpus),
     params:
         predict=SETTINGS.predict.model_dump(mode="json", include=PREDICTING),
         classes=list(SETTINGS.labels.classes),
+        whole=True,
         code=code("urbanssl.detect.predict"),
     script:
         "../scripts/predict_scene.py"
+
+
+# One job for all labelled scenes: a detector changes with every one of them, so they are always
+# predicted together, and of most only the val and test tiles.
+use rule predict_scene as predict_labelled with:
+    input:
+        array=tile_files(PLAN.labelled, ["tiles.npy"]),
+        table=tile_files(PLAN.labelled, ["tiles.parquet"]),
+        splits=rules.split_tiles.output.splits,
+        weights=rules.train_detector.output.weights,
+        recipe=lambda wildcards: PLAN.runs[wildcards.run].settings.recipe,
+    output:
+        boxes=of_labelled(rules.predict_scene.output.boxes),
+    log:
+        R / "logs/predict_labelled/{run}.log",
+    benchmark:
+        R / "benchmarks/predict_labelled/{run}.tsv"
+    params:
+        predict=SETTINGS.predict.model_dump(mode="json", include=PREDICTING),
+        classes=list(SETTINGS.labels.classes),
+        whole=lambda wildcards: [
+            PLAN.predicts_all(wildcards.run, scene.name) for scene in PLAN.labelled
+        ],
+        code=code("urbanssl.detect.predict"),
 
 
 rule merge_boxes:
@@ -60,3 +80,22 @@ rule merge_boxes:
         code=code("urbanssl.detect.merge"),
     script:
         "../scripts/merge_boxes.py"
+
+
+use rule merge_boxes as merge_labelled with:
+    input:
+        boxes=rules.predict_labelled.output.boxes,
+        table=tile_files(PLAN.labelled, ["tiles.parquet"]),
+        survey=of_labelled(rules.survey_scene.output.survey),
+    output:
+        parquet=of_labelled(rules.merge_boxes.output.parquet),
+        gpkg=of_labelled(rules.merge_boxes.output.gpkg),
+    log:
+        R / "logs/merge_labelled/{run}.log",
+    benchmark:
+        R / "benchmarks/merge_labelled/{run}.tsv"
+
+
+# A labelled scene may also lie in the study area.
+ruleorder: predict_labelled > predict_scene
+ruleorder: merge_labelled > merge_boxes

@@ -3,8 +3,8 @@
 
 rule score_run:
     input:
-        boxes=of_labelled(rules.predict_scene.output.boxes),
-        merged=of_labelled(rules.merge_boxes.output.parquet),
+        boxes=rules.predict_labelled.output.boxes,
+        merged=rules.merge_labelled.output.parquet,
         arrays=tile_files(PLAN.labelled, ["tiles.npy"]),
         coco=rules.assemble_coco.output.test,
         scene_boxes=rules.assemble_coco.output.scene_boxes,

@@ -1,21 +1,29 @@
-"""Predict boxes on the tiles of one scene."""
+"""Predict boxes on the tiles of one scene, or of all labelled ones."""
 
 from pathlib import Path
 
 from urbanssl.settings import PredictSettings
-from urbanssl.stage import optional_path, stage
+from urbanssl.stage import optional_path, paths, stage
 
 with stage(snakemake) as about:
     from urbanssl.detect.predict import predict_scene
 
-    predict_scene(
-        Path(snakemake.input.recipe),
-        Path(snakemake.input.weights),
-        Path(snakemake.input.array),
-        Path(snakemake.input.table),
-        snakemake.params.classes,
-        PredictSettings(**snakemake.params.predict),
-        Path(snakemake.output.boxes),
-        about,
-        only=optional_path(snakemake.input.splits),
-    )
+    whole = snakemake.params.whole
+    for array, table, boxes, all_tiles in zip(
+        paths(snakemake.input.array),
+        paths(snakemake.input.table),
+        paths(snakemake.output.boxes),
+        [whole] if isinstance(whole, bool) else whole,
+        strict=True,
+    ):
+        predict_scene(
+            Path(snakemake.input.recipe),
+            Path(snakemake.input.weights),
+            array,
+            table,
+            snakemake.params.classes,
+            PredictSettings(**snakemake.params.predict),
+            boxes,
+            about,
+            only=None if all_tiles else optional_path(snakemake.input.splits),
+        )
