@@ -128,7 +128,7 @@ class ViTDetBackbone(BaseModule):
     """ViTDet's backbone; its names are those of MAE and timm, so that MAE weights load into it.
 
     The position embedding keeps the row of MAE's class token, which is not used. There is no norm
-    behind the last block.
+    behind the last block, unless `standardise`.
     """
 
     def __init__(
@@ -144,6 +144,7 @@ class ViTDetBackbone(BaseModule):
         pretrain_img_size: int = 224,
         drop_path_rate: float = 0.0,
         hierarchical_patches: bool = False,
+        standardise: bool = False,
         init_cfg: dict | None = None,
     ) -> None:
         """Make the layers.
@@ -161,6 +162,9 @@ class ViTDetBackbone(BaseModule):
             drop_path_rate: probability to leave the last block's branches out in training; it
                 grows linearly from 0 over the blocks.
             hierarchical_patches: halve patches step by step, see `patch_projection`.
+            standardise: subtract each channel's mean over the batch and divide by its deviation
+                at the end. Tokens of a masked autoencoder share a large offset (several times
+                what differs between them), which a short finetuning has no time to unlearn.
             init_cfg: as of every mmengine module.
         """
         super().__init__(init_cfg)
@@ -181,6 +185,9 @@ class ViTDetBackbone(BaseModule):
             )
             for number, rate in enumerate(rates)
         )
+        self.standardise = (
+            nn.BatchNorm2d(embed_dims, affine=False) if standardise else nn.Identity()
+        )
         self._draw_weights()
 
     def _draw_weights(self) -> None:
@@ -198,4 +205,4 @@ class ViTDetBackbone(BaseModule):
         tokens = tokens + resize_positions(self.pos_embed, size, class_token=True)
         for block in self.blocks:
             tokens = block(tokens)
-        return (tokens.permute(0, 3, 1, 2),)
+        return (self.standardise(tokens.permute(0, 3, 1, 2)),)
