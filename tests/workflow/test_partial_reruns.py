@@ -8,6 +8,7 @@ from conftest import SETTINGS, SHEET
 
 TO_REPORT = {"judge_crime", "write_report"}
 FROM_POOLING = {"pool_features"} | TO_REPORT
+FROM_MERGING = {"merge_boxes", "merge_labelled", "score_run", "write_report"}
 FROM_DETECTOR = {
     "train_detector",
     "predict_labelled",
@@ -76,7 +77,7 @@ def test_nothing_changed_means_nothing_to_be_done_in_ten_seconds(finished):
         ("proposals", {"top": 5}, {"propose_boxes", "pretrain_detreg"} | FROM_DETECTOR),
         ("detect", {"steps": 7}, FROM_DETECTOR),
         ("detect", {"threads": 2}, {"write_report"}),
-        ("predict", {"merge_iou": 0.6}, {"merge_boxes", "merge_labelled", "score_run", "write_report"}),
+        ("predict", {"merge_iou": 0.6}, FROM_MERGING),
         ("score", {"bootstrap": 10}, {"score_run", "write_report"}),
         ("features", {"pool": ["mean"]}, FROM_POOLING),
         ("features", {"rcf_filters": 64}, {"write_report"}),
@@ -197,7 +198,7 @@ def test_an_edited_recipe_reruns_the_training_that_uses_it(finished):
         ("crime/table", {"read_crime"} | FROM_POOLING),
         ("features/pool", FROM_POOLING),
         ("detect/score", {"score_run", "write_report"}),
-        ("detect/merge", {"merge_boxes", "merge_labelled", "score_run", "write_report"}),
+        ("detect/merge", FROM_MERGING),
         ("detect/detreg", {"pretrain_detreg"} | FROM_DETECTOR),
         ("labels/convert", {"convert_labels", "assemble_coco"} | FROM_DETECTOR),
         ("ssl/proposals", {"propose_boxes", "pretrain_detreg"} | FROM_DETECTOR),
