@@ -1,11 +1,20 @@
-"""Digest of the package's files a stage depends on, so that editing it reruns that stage alone."""
+"""Digest of the package's files a stage depends on, so that editing it reruns that stage alone.
+
+Every job of the workflow asks for it when it starts, so what was found in a file is kept on disk,
+beside Python's own compiled files and by the content of the source.
+"""
 
 from __future__ import annotations
 
 import ast
 import hashlib
+import os
+import sys
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+from urbanssl.artifacts import read_json, write_json
 
 _ROOT = Path(__file__).parent
 
@@ -20,17 +29,22 @@ def code_digest(*modules: str) -> str:
         *modules: dotted names below `urbanssl`, such as `urbanssl.ssl.mae`. A package stands for
             its `__init__` alone; name its modules.
     """
-    reached: set[str] = set()
+    known = _kept()
+    before = len(known)
+    reached: dict[str, str] = {}
     waiting = list(modules)
     while waiting:
         name = waiting.pop()
         if name not in reached and name not in _LEFT_OUT:
-            reached.add(name)
-            waiting.extend(_imports(name))
+            facts = _facts(_path(name), known)
+            reached[name] = facts["meaning"]
+            waiting.extend(module for module in facts["named"] if _exists(module))
+    if len(known) > before and os.access(_ROOT, os.W_OK):
+        write_json(_keep(), known)
     digest = hashlib.sha256()
     for name in sorted(reached):
         digest.update(name.encode())
-        digest.update(_meaning(_path(name)).encode())
+        digest.update(reached[name].encode())
     return digest.hexdigest()[:12]
 
 
@@ -61,15 +75,29 @@ def _path(module: str) -> Path:
     return source
 
 
-@cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text())
+def _keep() -> Path:
+    return _ROOT / "__pycache__" / f"code_digest.{sys.implementation.cache_tag}.json"
 
 
 @cache
-def _meaning(path: Path) -> str:
-    """Return the source without comments and docstrings: editing those reruns nothing."""
-    tree = ast.parse(path.read_text())
+def _kept() -> dict[str, Any]:
+    """Return what is known of sources, by the SHA-256 of their bytes; code_digest adds to it."""
+    return read_json(_keep()) if _keep().is_file() else {}
+
+
+def _facts(path: Path, known: dict[str, Any]) -> dict[str, Any]:
+    """Return digest of the `meaning` of a source, and the modules `named` in its imports."""
+    source = path.read_bytes()
+    key = hashlib.sha256(source).hexdigest()
+    if key not in known:
+        tree = ast.parse(source)
+        known[key] = {"named": sorted(_named(tree)), "meaning": _meaning(tree)}
+    found: dict[str, Any] = known[key]
+    return found
+
+
+def _meaning(tree: ast.Module) -> str:
+    """Return a digest of a source but for comments and docstrings: editing those reruns nothing."""
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if (
@@ -80,22 +108,19 @@ def _meaning(path: Path) -> str:
             and isinstance(body[0].value.value, str)
         ):
             body[0].value.value = ""
-    return ast.dump(tree)
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
-@cache
-def _imports(module: str) -> frozenset[str]:
+def _named(tree: ast.Module) -> set[str]:
+    """Return what may be modules of urbanssl among the names that a source imports."""
     found: set[str] = set()
-    for node in ast.walk(_tree(_path(module))):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names if _is_ours(alias.name))
         elif isinstance(node, ast.ImportFrom) and node.module and _is_ours(node.module):
             found.add(node.module)
-            found.update(
-                inner for alias in node.names if _exists(inner := f"{node.module}.{alias.name}")
-            )
-    found.discard(module)
-    return frozenset(found)
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return found
 
 
 def _is_ours(name: str) -> bool:

@@ -17,13 +17,11 @@ def package(tmp_path, monkeypatch):
     def edit(module, line):
         with open(root / module, "a") as stream:
             stream.write("\n" + line + "\n")
-        for memo in (code_digest._tree, code_digest._meaning, code_digest._imports):
-            memo.cache_clear()
+        code_digest._kept.cache_clear()
 
     edit("artifacts.py", "")
     yield edit
-    for memo in (code_digest._tree, code_digest._meaning, code_digest._imports):
-        memo.cache_clear()
+    code_digest._kept.cache_clear()
 
 
 def digests():
@@ -54,6 +52,13 @@ def test_comments_docstrings_and_error_texts_do_not_count(package):
     package("ssl/mae_model.py", "# only a comment")
     package("errors.py", "EDITED = 1")
     assert changed(before) == set()
+
+
+def test_what_was_read_before_is_kept_and_gives_the_same_digest(package, monkeypatch):
+    before = digests()
+    code_digest._kept.cache_clear()
+    monkeypatch.setattr(code_digest.ast, "parse", None)
+    assert digests() == before
 
 
 def test_a_module_that_is_not_there_is_refused():
