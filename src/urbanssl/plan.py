@@ -220,7 +220,8 @@ class Plan:
     @cached_property
     def declared(self) -> dict[str, Any]:
         """What the networks have seen of the study area before they are judged on it."""
-        seen = [scene.name for scene in self.study if scene in self.pretraining]
+        pretraining = {scene.name for scene in self.pretraining}
+        seen = [scene.name for scene in self.study if scene.name in pretraining]
         return {
             "strict": self.settings.pretrain.strict,
             "study_scenes_seen_in_pretraining": seen,
