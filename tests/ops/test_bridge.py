@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from urbanssl.ops import bridge
+from urbanssl.ops import bridge, operators
 
 bridge.install()
 
@@ -80,23 +80,27 @@ def test_focal_loss_and_its_gradient_equal_the_formula_with_background_as_last_l
     torch.testing.assert_close(*grads)
 
 
-def test_attention_function_for_cuda_agrees_with_the_path_for_cpu():
-    shapes = torch.tensor([[5, 6], [3, 2]])
+def test_attention_of_mmcvs_module_operators_and_stand_in_for_cuda_agree():
+    shapes, starts = torch.tensor([[5, 6], [3, 2]]), torch.tensor([0, 30])
     value = torch.randn(2, 36, 2, 4, dtype=torch.float64, requires_grad=True)
     spots = torch.rand(2, 7, 2, 2, 3, 2, dtype=torch.float64, requires_grad=True)
     shares = torch.rand(2, 7, 2, 2, 3, dtype=torch.float64, requires_grad=True)
-    compiled = mmcv_attention.MultiScaleDeformableAttnFunction.apply(
-        value, shapes, torch.tensor([0, 30]), spots, shares, 64
-    )
+    inputs = (value, spots, shares)
     plain = mmcv_attention.multi_scale_deformable_attn_pytorch(value, shapes, spots, shares)
-    torch.testing.assert_close(compiled, plain)
+    stand_in = mmcv_attention.MultiScaleDeformableAttnFunction.apply(
+        value, shapes, starts, spots, shares, 64
+    )
+    given = [each.detach() for each in (value, shapes, starts, spots, shares)]
+    torch.testing.assert_close(stand_in, plain)
+    torch.testing.assert_close(operators.ms_deform_attn_forward(*given, 64), plain)
     upstream = torch.randn_like(plain)
-    for ours, theirs in zip(
-        torch.autograd.grad(compiled, (value, spots, shares), upstream),
-        torch.autograd.grad(plain, (value, spots, shares), upstream),
-        strict=True,
-    ):
-        torch.testing.assert_close(ours, theirs)
+    by_operator = [torch.zeros_like(each) for each in inputs]
+    operators.ms_deform_attn_backward(*given, upstream, *by_operator, 64)
+    by_stand_in = torch.autograd.grad(stand_in, inputs, upstream)
+    expected = torch.autograd.grad(plain, inputs, upstream)
+    for found in (by_operator, by_stand_in):
+        for ours, theirs in zip(found, expected, strict=True):
+            torch.testing.assert_close(ours, theirs)
 
 
 def test_operator_that_is_not_provided_says_which_and_what_to_do():
@@ -122,7 +126,7 @@ def test_compiled_mmcv_is_used_where_it_loads():
             def exec_module(self, module):
                 pass
         sys.meta_path.insert(0, Finder())
-        from urbanssl.ops import bridge
+        from urbanssl.ops import bridge, operators
         print(bridge.install(), sys.modules["mmcv._ext"].__name__)
     """)
     assert "False mmcv._ext" in said or "False compiled" in said
@@ -140,7 +144,7 @@ def test_compiled_mmcv_that_does_not_load_is_replaced_with_a_warning():
             def exec_module(self, module):
                 raise ImportError("undefined symbol: _ZN2at")
         sys.meta_path.insert(0, Finder())
-        from urbanssl.ops import bridge
+        from urbanssl.ops import bridge, operators
         print(bridge.install(), type(sys.modules["mmcv._ext"]).__name__)
     """)
     assert "True Bridge" in said

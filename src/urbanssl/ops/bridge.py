@@ -17,7 +17,10 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+from torch import Tensor
+
 from urbanssl.ops import operators
+from urbanssl.ops.deform_attn import attend, deformable_attention, level_shapes
 
 _NAME = "mmcv._ext"
 
@@ -60,7 +63,7 @@ def install() -> bool:
         if function.__module__ == operators.__name__ and not name.startswith("_"):
             setattr(bridge, name, function)
     sys.modules[_NAME] = bridge
-    _use_our_attention_on_cpu()
+    _use_our_attention()
     return True
 
 
@@ -80,11 +83,27 @@ def _compiled_mmcv_loads() -> bool:
     return True
 
 
-def _use_our_attention_on_cpu() -> None:
-    """Put our deformable attention where mmcv's module calls its own PyTorch code (on CPU)."""
-    attention = importlib.import_module("mmcv.ops.multi_scale_deform_attn")
+class Attention:
+    """Stands in for mmcv's autograd function on CUDA.
 
-    def fallback(value: Any, shapes: Any, locations: Any, weights: Any) -> Any:
-        return operators.ms_deform_attn_forward(value, shapes, None, locations, weights, 0)
+    mmcv's casts the sampled places to the type of the values; ours keeps their precision, which
+    bfloat16 needs.
+    """
 
-    attention.multi_scale_deformable_attn_pytorch = fallback  # type: ignore[attr-defined]
+    @staticmethod
+    def apply(
+        value: Tensor, shapes: Tensor, starts: Tensor, locations: Tensor, weights: Tensor, _: int
+    ) -> Tensor:
+        """Return deformable attention with its gradient."""
+        return attend(value, shapes, starts, locations, weights)
+
+
+def _use_our_attention() -> None:
+    """Put our deformable attention where mmcv's module calls its own: on CPU and on CUDA."""
+    module: Any = importlib.import_module("mmcv.ops.multi_scale_deform_attn")
+
+    def on_cpu(value: Tensor, shapes: Tensor, locations: Tensor, weights: Tensor) -> Tensor:
+        return deformable_attention(value, level_shapes(shapes), locations, weights)
+
+    module.multi_scale_deformable_attn_pytorch = on_cpu
+    module.MultiScaleDeformableAttnFunction = Attention

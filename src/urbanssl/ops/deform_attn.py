@@ -1,15 +1,42 @@
-"""Multi-scale deformable attention: the sum over sampled points, in plain PyTorch.
+"""Multi-scale deformable attention: the sum over sampled points.
 
-Source: Zhu et al. 2021, Deformable DETR, section 4.1, equation 3.
+Source: Zhu et al. 2021, Deformable DETR, section 4.1, equation 3. Plain PyTorch here, the kernels
+for CUDA in `urbanssl.ops.deform_attn_triton`; `attend` chooses.
 """
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+
+def attend(
+    value: Tensor, shapes: Tensor, starts: Tensor, locations: Tensor, weights: Tensor
+) -> Tensor:
+    """Return deformable attention, with its gradient, by the fastest code there is.
+
+    Args:
+        value: see `deformable_attention`.
+        shapes: `(levels, 2)` heights and widths.
+        starts: `(levels,)` where each level begins in `value`.
+        locations: see `deformable_attention`.
+        weights: see `deformable_attention`.
+    """
+    if served_by_triton(value):
+        from urbanssl.ops.deform_attn_triton import TritonAttention
+
+        output: Tensor = TritonAttention.apply(value, shapes, starts, locations, weights)
+        return output
+    return deformable_attention(value, level_shapes(shapes), locations, weights)
+
+
+def served_by_triton(value: Tensor) -> bool:
+    """Whether the Triton kernels take a tensor: it is on CUDA and Triton is installed."""
+    return value.is_cuda and importlib.util.find_spec("triton") is not None
 
 
 def deformable_attention(

@@ -1,7 +1,8 @@
 """mmcv's compiled operators that detectors call, with mmcv's names and arguments.
 
 Each does what the operator of the same name in mmcv 2.1 does (`mmcv/ops/csrc/pytorch/pybind.cpp`
-lists them), through PyTorch and torchvision, on CPU and CUDA alike.
+lists them), through PyTorch and torchvision, on CPU and CUDA alike; deformable attention on CUDA
+through Triton where that is installed.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from urbanssl.ops.deform_attn import (
     deformable_attention,
     deformable_attention_gradients,
     level_shapes,
+    served_by_triton,
 )
 
 
@@ -133,12 +135,22 @@ def _focal_loss(
 def ms_deform_attn_forward(
     value: Tensor,
     value_spatial_shapes: Tensor,
-    value_level_start_index: Tensor | None,
+    value_level_start_index: Tensor,
     sampling_locations: Tensor,
     attention_weights: Tensor,
     im2col_step: int,
 ) -> Tensor:
     """Multi-scale deformable attention, see `urbanssl.ops.deform_attn`."""
+    if served_by_triton(value):
+        from urbanssl.ops.deform_attn_triton import attention_forward
+
+        return attention_forward(
+            value,
+            value_spatial_shapes,
+            value_level_start_index,
+            sampling_locations,
+            attention_weights,
+        )
     shapes = level_shapes(value_spatial_shapes)
     return deformable_attention(value, shapes, sampling_locations, attention_weights)
 
@@ -146,7 +158,7 @@ def ms_deform_attn_forward(
 def ms_deform_attn_backward(
     value: Tensor,
     value_spatial_shapes: Tensor,
-    value_level_start_index: Tensor | None,
+    value_level_start_index: Tensor,
     sampling_locations: Tensor,
     attention_weights: Tensor,
     grad_output: Tensor,
@@ -156,13 +168,25 @@ def ms_deform_attn_backward(
     im2col_step: int,
 ) -> None:
     """Fill the three gradients of multi-scale deformable attention."""
-    gradients = deformable_attention_gradients(
-        value,
-        level_shapes(value_spatial_shapes),
-        sampling_locations,
-        attention_weights,
-        grad_output,
-    )
+    if served_by_triton(value):
+        from urbanssl.ops.deform_attn_triton import attention_backward
+
+        gradients = attention_backward(
+            value,
+            value_spatial_shapes,
+            value_level_start_index,
+            sampling_locations,
+            attention_weights,
+            grad_output,
+        )
+    else:
+        gradients = deformable_attention_gradients(
+            value,
+            level_shapes(value_spatial_shapes),
+            sampling_locations,
+            attention_weights,
+            grad_output,
+        )
     for place, gradient in zip(
         (grad_value, grad_sampling_loc, grad_attn_weight), gradients, strict=True
     ):
