@@ -303,7 +303,7 @@ class FeatureSettings(Section):
         min_length=1,
         description="the feature sets that are compared",
     )
-    pool: tuple[Literal["mean", "std", "q10", "q90", "max"], ...] = Field(
+    pool: tuple[Literal["mean", "std", "q10", "q90", "min", "max"], ...] = Field(
         ("mean", "std"), min_length=1, description="how tiles are summed up over an area"
     )
     min_cover: Share = Field(0.5, description="areas covered less by imagery are left out")
@@ -336,8 +336,27 @@ class CrimeSettings(Section):
     region: str = Field(
         "region", description="column with the region; `state` takes it from the FIPS"
     )
-    rate: str | None = Field(None, description="column with the rate per 100,000; null: counted")
-    count: str | None = Field("crimes", description="column with the number of crimes")
+    rate: str | tuple[str, ...] | None = Field(
+        None,
+        description="column with the rate per 100,000, or several that are added up (offences); "
+        "null: counted",
+    )
+    count: str | tuple[str, ...] | None = Field(
+        "crimes",
+        description="column with the number of crimes, or several that are added up (offences)",
+    )
+    offence: str | None = Field(
+        None, description="column that names the offence, in a table with a row for each"
+    )
+    offences: tuple[str, ...] | None = Field(
+        None, description="the offences that count; null: all that the table has"
+    )
+    year: str | None = Field(
+        None, description="column with the year, in a table with a row for each"
+    )
+    years: tuple[int, ...] | None = Field(
+        None, description="the years that count, averaged; null: all that the table has"
+    )
     population: str | None = Field("population", description="column with the population")
     coverage: str | None = Field(None, description="column with the reporting coverage in percent")
     covered_population: str | None = Field(
@@ -355,6 +374,20 @@ class CrimeSettings(Section):
     threshold: Literal["median", "tercile"] | PositiveFloat = Field(
         "median",
         description="high crime = above this, taken from the training areas only",
+    )
+    counts: Literal["poisson", "negative_binomial"] | None = Field(
+        "negative_binomial",
+        description=(
+            "how counts of crimes are modelled, with people as exposure, beside the log rate; "
+            "null: not at all"
+        ),
+    )
+    network_steps: Annotated[int, Field(ge=0)] = Field(
+        0,
+        description=(
+            "training steps, in each fold, of a small network on raw tiles (the predecessor's "
+            "baseline); 0: none"
+        ),
     )
     min_areas: PositiveInt = Field(30, description="no claim below this many areas")
     min_regions: PositiveInt = Field(3, description="no claim below this many regions")

@@ -242,3 +242,79 @@ def test_covered_population_needs_the_population_it_is_a_share_of(tmp_path):
             population=None,
             covered_population="covered",
         )
+
+
+LONG = """\
+area_id,region,year,offence,crimes,population
+a,r,2020,theft,4,1000
+a,r,2020,arson,1,1000
+a,r,2021,theft,8,1200
+a,r,2021,arson,1,1200
+b,r,2020,theft,2,500
+b,r,2020,arson,0,500
+b,r,2021,theft,4,500
+b,r,2021,arson,2,500
+c,r,2020,theft,9,900
+c,r,2021,theft,9,900
+"""
+
+
+def test_offences_add_up_and_years_are_averaged(tmp_path):
+    ground = areas(tmp_path, list("abc"))
+    table, report = read(tmp_path, ground, csv(tmp_path, LONG), offence="offence", year="year")
+    assert table["count"].tolist()[:2] == [pytest.approx(7), pytest.approx(4)]
+    assert table["population"].tolist()[:2] == [1100, 500]
+    assert not table["reported"][2]
+    assert report["dropped"][0]["ids"] == ["c", "c"]
+    assert "missing is not 0" in report["dropped"][0]["reason"]
+    assert any("mean of 2 and the sum of 2 offences" in note for note in report["notes"])
+
+
+def test_chosen_offence_and_year_leave_the_others_out_by_the_row(tmp_path):
+    ground = areas(tmp_path, list("abc"))
+    chosen = {"offence": "offence", "offences": ["theft"], "year": "year", "years": [2021]}
+    table, report = read(tmp_path, ground, csv(tmp_path, LONG), **chosen)
+    assert table["count"].tolist() == pytest.approx([8, 4, 9])
+    reasons = {entry["reason"]: entry["count"] for entry in report["dropped"]}
+    assert reasons == {"another offence than theft": 4, "another year than 2021": 3}
+
+
+def test_offences_that_the_table_lacks_are_named_with_those_it_has(tmp_path):
+    ground, chosen = areas(tmp_path, list("abc")), {"offence": "offence", "year": "year"}
+    with pytest.raises(AreaError, match=r"(?s)no offence murder.*arson, theft.*no year 1999"):
+        read(tmp_path, ground, csv(tmp_path, LONG), offences=["murder"], years=[1999], **chosen)
+    with pytest.raises(AreaError, match=r"crime\.years: without crime\.year"):
+        read(tmp_path, ground, csv(tmp_path, LONG), offence="offence", years=[2020])
+    with pytest.raises(AreaError, match=r"name the columns with offence and year"):
+        read(tmp_path, ground, csv(tmp_path, LONG))
+
+
+def test_offences_in_columns_are_added_up_and_unknown_stays_unknown(tmp_path):
+    text = "area_id,region,theft,arson,population\na,r,5,1,100\nb,r,5,,100\n"
+    ground = areas(tmp_path, ["a", "b"])
+    table, report = read(tmp_path, ground, csv(tmp_path, text), count=["theft", "arson"])
+    assert table["rate"][0] == pytest.approx(6000)
+    assert table["reported"].tolist() == [True, False]
+    assert report["flagged"][0]["areas"][0]["area_id"] == "b"
+    with pytest.raises(AreaError, match="did you mean 'theft'"):
+        read(tmp_path, ground, csv(tmp_path, text), count=["thefts", "arson"])
+
+
+@pytest.mark.parametrize("suffix", ["gpkg", "geojson", "shp"])
+def test_areas_of_every_format_are_the_same(tmp_path, suffix):
+    text = "area_id,region,crimes,population\na,r,5,100\nb,r,7,100\n"
+    path = tmp_path / f"other.{suffix}"
+    gpd.read_file(areas(tmp_path, ["a", "b"])).to_file(path)
+    table, report = read(tmp_path, path, csv(tmp_path, text))
+    assert table["rate"].tolist() == [5000, 7000]
+    assert table["centre_x"].tolist() == pytest.approx([-89.95, -88.95], abs=1e-4)
+    assert report["crs"] == "EPSG:4326"
+
+
+def test_table_in_parquet_is_read_like_a_csv(tmp_path):
+    frame = pd.DataFrame(
+        {"area_id": ["01001"], "region": ["r"], "crimes": [5], "population": [100]}
+    )
+    frame.to_parquet(tmp_path / "crime.parquet")
+    table, _ = read(tmp_path, areas(tmp_path, ["01001"]), [tmp_path / "crime.parquet"])
+    assert table["rate"].tolist() == [5000]

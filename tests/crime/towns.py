@@ -79,7 +79,7 @@ def write_study(
     return folder / "table.parquet", folder / "table.json", paths
 
 
-def run_judge(folder, study, **settings):
+def run_judge(folder, study, network=None, **settings):
     """Judge a written study; return metrics and predictions."""
     from urbanssl.crime.judge import judge
     from urbanssl.settings import CrimeSettings
@@ -89,10 +89,12 @@ def run_judge(folder, study, **settings):
         table,
         report,
         features,
+        network,
         CrimeSettings(**{"bootstrap": 300, "permutations": 200, **settings}),
         {"pretraining": "none"},
         0,
         folder / "predictions.parquet",
+        folder / "slopes.parquet",
         folder / "metrics.json",
         {},
     )

@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 import torch
 
-from urbanssl.artifacts import read_json
+from urbanssl.artifacts import read_json, write_json
 from urbanssl.classes import CLASSES
 from urbanssl.errors import SceneError, SettingsError
+from urbanssl.features.calibrate import Calibration
 from urbanssl.features.coordinates import coordinates
 from urbanssl.features.extract import extract, in_batches
 from urbanssl.features.histogram import colour_histogram, histogram_columns
@@ -54,6 +55,7 @@ def run(scene, name, **given):
             "weights": None,
             "recipe": None,
             "boxes": None,
+            "calibration": None,
             "classes": CLASSES,
             "training_arrays": [scene / "tiles.npy"],
             "about": {"seed": 0},
@@ -136,7 +138,7 @@ def test_texture_tells_stripes_by_direction_and_width():
     assert upright[names.index("contrast4")] > upright[names.index("contrast8")]
 
 
-def test_objects_count_by_score_per_square_kilometre():
+def test_objects_count_by_calibrated_chance_per_square_kilometre():
     boxes = pd.DataFrame(
         {
             "tile_id": ["a", "a", "b", "elsewhere"],
@@ -144,17 +146,22 @@ def test_objects_count_by_score_per_square_kilometre():
             "score": [0.9, 0.1, 0.5, 1.0],
         }
     )
-    density = object_density(boxes, ["a", "b"], np.array([0.5, 2.0]), ["plane", "ship"])
+    where = (["a", "b"], np.array([0.5, 2.0]), ["plane", "ship"])
+    density = object_density(boxes, *where, Calibration(1.0, {"plane": 0.0, "ship": 0.0}))
     assert density == pytest.approx(np.array([[0, 2.0], [0.25, 0]]))
+    surer = object_density(boxes, *where, Calibration(1.0, {"plane": 0.0, "ship": 5.0}))
+    assert surer[0, 1] > 3
 
 
 def test_objects_of_a_scene_use_the_ground_of_its_tiles(scene):
     pd.DataFrame({"tile_id": ["s/i/0_3"], "class_name": ["ship"], "score": [1.0]}).to_parquet(
         scene / "boxes.parquet"
     )
-    values, columns = run(scene, "objects", boxes=scene / "boxes.parquet")
+    write_json(scene / "c.json", {"slope": 0.0, "offset": {"ship": 0.0}})
+    given = {"boxes": scene / "boxes.parquet", "calibration": scene / "c.json"}
+    values, columns = run(scene, "objects", **given)
     assert columns == list(CLASSES)
-    assert values[3, columns.index("ship")] == pytest.approx(1 / 0.064**2, rel=0.01)
+    assert values[3, columns.index("ship")] == pytest.approx(0.5 / 0.064**2, rel=0.01)
     assert values.sum() == values[3, columns.index("ship")]
 
 
@@ -163,7 +170,7 @@ def test_objects_need_a_georeference(scene):
     table.to_parquet(scene / "tiles.parquet")
     pd.DataFrame({"tile_id": [], "class_name": [], "score": []}).to_parquet(scene / "b.parquet")
     with pytest.raises(SceneError, match="without a georeference"):
-        run(scene, "objects", boxes=scene / "b.parquet")
+        run(scene, "objects", boxes=scene / "b.parquet", calibration=scene / "c.json")
 
 
 def test_tile_without_a_place_has_no_coordinates(scene):
@@ -175,7 +182,7 @@ def test_tile_without_a_place_has_no_coordinates(scene):
 
 
 def test_missing_files_of_a_set_are_named(scene):
-    with pytest.raises(SettingsError, match="needs boxes"):
+    with pytest.raises(SettingsError, match="needs calibration"):
         run(scene, "objects")
     with pytest.raises(SettingsError, match="needs recipe"):
         run(scene, "swav")

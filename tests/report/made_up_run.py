@@ -282,7 +282,26 @@ def _crime(root, rng):
              "effect": [-0.1 * n, -0.02, 0.03, 0.08 * n], "areas": [20, 20, 24]}
             for n, name in enumerate(NAMES, 1)
         ],
-        "declared": {}, "about": ABOUT,
+        "declared": {"strict": False, "study_scenes_seen_in_pretraining": ["city-2", "city-3"]},
+        "too_little_imagery": ["west02", "west09"], "about": ABOUT,
+    })  # fmt: skip
+
+
+def _drivers(root, rng):
+    rows = [
+        {
+            "area_id": f"{region}05", "region": region, "probability": 0.81,
+            "tile_id": f"city-2/city-2/{r}_{c}", "scene": "city-2", "shard_index": r * 8 + c,
+            "share": 1.0, "effect": float(rng.normal()),
+        }
+        for region in ("north", "east")
+        for r in range(3)
+        for c in range(3)
+    ]  # fmt: skip
+    write_table(root / "crime" / "drivers.parquet", pd.DataFrame(rows), ABOUT)
+    write_json(root / "predict" / "detr-detreg_f100_s0" / "calibration.json", {
+        "detections": 1134, "right": 39, "slope": 3.5, "offset": {},
+        "before": {"expected": 105.3, "brier": 0.032}, "after": {"expected": 41.4, "brier": 0.026},
     })  # fmt: skip
 
 
@@ -306,5 +325,6 @@ PARTS = {
     "score": _score,
     "predict": _predict,
     "crime": _crime,
+    "drivers": _drivers,
     "refused": _refused,
 }

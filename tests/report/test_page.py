@@ -66,7 +66,7 @@ def whole(tmp_path_factory):
     return Page(html.read_text(encoding="utf-8")), root / "report" / "figures"
 
 
-WHOLE = ("scenes", "labels", "pretrain", "score", "predict", "crime")
+WHOLE = ("scenes", "labels", "pretrain", "score", "predict", "crime", "drivers")
 
 
 def test_page_needs_nothing_but_itself(whole):
@@ -139,6 +139,32 @@ def test_refused_study_shows_the_sentence_and_no_accuracy(page_of):
     assert "declined to score" in numbers
     assert not re.search(r"0\.\d\d", re.sub(r"<[^>]+>", "", numbers))
     assert "probability of high crime" not in page.words
+
+
+def test_tiles_are_shown_as_what_moves_an_areas_prediction_and_never_as_high(whole):
+    page, folder = whole
+    assert (folder / "driver-tiles.png").is_file()
+    text = next(a["alt"] for a in page.all("img") if "framed by how much" in a["alt"])
+    assert "area north05: predicted chance 0.81" in text
+    assert "it says nothing about the places in a tile" in page.words
+    assert not re.search(r"criminal|crime tile|high-crime tile", page.words)
+    assert page.raw.index("Recorded crime is not crime") < page.raw.index("Where the model looked")
+
+
+def test_counts_of_objects_say_what_their_scores_are_worth(whole):
+    page, _ = whole
+    assert "found 39 objects; the scores add up to 105" in page.words
+    assert "calibrated on other blocks of land to 41" in page.words
+
+
+def test_what_pretraining_saw_and_areas_without_imagery_are_declared(whole):
+    page, _ = whole
+    assert "2 scenes of the study area (city-2, city-3). pretrain.strict forbids it" in page.words
+    assert "Areas with too little imagery: west02, west09." in page.words
+
+
+def test_run_without_drivers_says_so(page_of):
+    assert "No tiles are shown" in page_of("scenes", "crime").words
 
 
 def test_crime_tables_account_is_shown_row_by_row(page_of):

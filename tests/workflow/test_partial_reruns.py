@@ -6,7 +6,7 @@ import resource
 import pytest
 from conftest import SETTINGS, SHEET
 
-TO_REPORT = {"judge_crime", "write_report"}
+TO_REPORT = {"judge_crime", "find_drivers", "write_report"}
 FROM_POOLING = {"pool_features"} | TO_REPORT
 FROM_MERGING = {"merge_boxes", "merge_labelled", "score_run", "write_report"}
 FROM_DETECTOR = {

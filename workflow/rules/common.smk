@@ -86,6 +86,22 @@ def feature_boxes(wildcards):
     )
 
 
+def feature_calibration(wildcards):
+    """Return what the scores of those boxes are worth, nothing for other sets."""
+    if wildcards.name != "objects":
+        return []
+    return expand(rules.calibrate_scores.output.calibration, run=PLAN.study_run.name)
+
+
+def cheapest_set():
+    """Return a feature set that needs no trained network, if one is asked for."""
+    cheap = ("coordinates", "histogram", "texture", "rcf")
+    return [
+        *(name for name in cheap if name in SETTINGS.features.sets),
+        *SETTINGS.features.sets,
+    ][0]
+
+
 def feature_settings(wildcards):
     """Return the settings that change a feature set, so that others do not run again."""
     own = {"rcf_filters"} if wildcards.name == "rcf" else set()

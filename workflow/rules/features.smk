@@ -9,6 +9,29 @@ FEATURE_CODE = {
 }
 
 
+# What the scores of the detector that counts objects are worth, by the validation tiles.
+rule calibrate_scores:
+    input:
+        boxes=rules.predict_labelled.output.boxes,
+        coco=rules.assemble_coco.output.val,
+    output:
+        calibration=R / "predict/{run}/calibration.json",
+    log:
+        R / "logs/calibrate_scores/{run}.log",
+    benchmark:
+        R / "benchmarks/calibrate_scores/{run}.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(20),
+    params:
+        classes=list(SETTINGS.labels.classes),
+        code=code("urbanssl.features.calibrate"),
+    script:
+        "../scripts/calibrate_scores.py"
+
+
 rule extract_features:
     input:
         array=rules.tile_scene.output.array,
@@ -16,6 +39,7 @@ rule extract_features:
         weights=feature_weights,
         recipe=feature_recipe,
         boxes=feature_boxes,
+        calibration=feature_calibration,
         training_arrays=feature_training,
     output:
         array=R / "features/{name}/{scene}.npy",

@@ -8,6 +8,7 @@ rule write_report:
         [R / "pretrain" / stage / "log.json" for stage in PLAN.pretrained],
         study_boxes(),
         metrics=rules.judge_crime.output.metrics if PLAN.study else [],
+        drivers=rules.find_drivers.output.drivers if PLAN.study else [],
     output:
         html=report(
             R / "report/index.html",

@@ -19,6 +19,7 @@ with stage(snakemake) as about:
         weights=optional_path(snakemake.input.weights),
         recipe=optional_path(snakemake.input.recipe),
         boxes=optional_path(snakemake.input.boxes),
+        calibration=optional_path(snakemake.input.calibration),
         classes=snakemake.params.classes,
         training_arrays=paths(snakemake.input.training_arrays),
         about=about,

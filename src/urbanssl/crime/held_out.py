@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from urbanssl.crime.boosting import WIDE, boosted_chance, fit_boosting
+from urbanssl.crime.counts import Counted, CountedOut, held_out_rate
 from urbanssl.crime.folds import Scheme
 from urbanssl.crime.linear import (
     Basis,
@@ -80,6 +81,7 @@ class HeldOut:
         ridge: (n,) log rate by ridge regression.
         inner_auc: mean AUC on folds inside the training areas (nothing of the held-out ones).
         slopes: (F, D) change of the log odds by each feature (unscaled) in each fold's model.
+        counted: expected counts, None where they were not asked for.
     """
 
     logistic: Floats
@@ -87,9 +89,12 @@ class HeldOut:
     ridge: Floats
     inner_auc: float
     slopes: Floats
+    counted: CountedOut | None = None
 
 
-def predict_held_out(features: Floats, target: Target, boosting: bool, seed: int) -> HeldOut:
+def predict_held_out(
+    features: Floats, target: Target, boosting: bool, seed: int, counted: Counted | None = None
+) -> HeldOut:
     """Fit on the training areas of each fold and predict the areas it holds out.
 
     Args:
@@ -97,10 +102,12 @@ def predict_held_out(features: Floats, target: Target, boosting: bool, seed: int
         target: labels and folds.
         boosting: whether to fit gradient boosting too.
         seed: of gradient boosting.
+        counted: crimes and people, for a model of counts too.
     """
     areas, width = features.shape
     logistic, ridge, boosted = np.zeros(areas), np.zeros(areas), np.zeros(areas)
     slopes = np.zeros((len(target.threshold), width))
+    counts = CountedOut(*np.zeros((3, areas)))
     inner_aucs = []
     for number in range(len(target.threshold)):
         train = target.scheme.train[number]
@@ -116,18 +123,25 @@ def predict_held_out(features: Floats, target: Target, boosting: bool, seed: int
         grid = penalties(basis, len(inside))
         penalty = choose_ridge(inside, target.value[train], inner, grid)
         ridge[held] = apply(outside, fit_ridge(inside, target.value[train], penalty))
+        if counted is not None:
+            known = counted.part(train)
+            counts.guess[held] = known.rate
+            counts.rate[held], counts.dispersion[held] = held_out_rate(
+                inside, outside, known, inner, grid
+            )
         if boosting:
             narrow = width <= WIDE
             model = fit_boosting(features[train] if narrow else inside, label, seed)
             seen = features[held] if narrow else outside
             boosted[held] = boosted_chance(model, seen, float(label.mean()))
-    known = [value for value in inner_aucs if np.isfinite(value)]
+    finite = [value for value in inner_aucs if np.isfinite(value)]
     return HeldOut(
         logistic=logistic,
         boosting=boosted if boosting else None,
         ridge=ridge,
-        inner_auc=float(np.mean(known)) if known else float("nan"),
+        inner_auc=float(np.mean(finite)) if finite else float("nan"),
         slopes=slopes,
+        counted=counts if counted is not None else None,
     )
 
 

@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 #: Statistics that pooling puts at the end of a column's name.
-_STATISTICS = ("mean", "std", "q10", "q90", "max")
+_STATISTICS = ("mean", "std", "q10", "q90", "min", "max")
 
 
 def base_name(column: str) -> str:

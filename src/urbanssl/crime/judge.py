@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from urbanssl.artifacts import write_json, write_table
 from urbanssl.crime.baselines import TO_BEAT, is_learned
+from urbanssl.crime.counts import Counted
 from urbanssl.crime.folds import Scheme
 from urbanssl.crime.held_out import HeldOut, Target, make_target, predict_held_out
 from urbanssl.crime.importance import correlated_groups, grouped_importance, local_effects
@@ -24,13 +25,24 @@ from urbanssl.crime.intervals import block_weights, difference, interval
 from urbanssl.crime.metrics import auc
 from urbanssl.crime.moran import moran_test, neighbour_weights
 from urbanssl.crime.permutation import shuffles
-from urbanssl.crime.scores import errors_by, permutation_row, reliability, score_rows
+from urbanssl.crime.rates import PER
+from urbanssl.crime.scores import (
+    count_row,
+    errors_by,
+    network_row,
+    permutation_row,
+    reliability,
+    score_rows,
+)
 from urbanssl.crime.study import Study, describe, object_density_of, read_study, schemes_of
 from urbanssl.crime.surrogates import alike_exchanges, labelings
 from urbanssl.crime.targets import log_rate
 from urbanssl.crime.verdict import Evidence, place_explains, refusal, refusals, verdict
+from urbanssl.errors import AreaError
 from urbanssl.settings import CrimeSettings
 
+#: Name of the network on raw tiles, as feature set and as model.
+NETWORK = "raw tiles"
 #: How the headline's feature set is chosen, in words.
 RULE = (
     "the learned set with the highest AUC on folds inside the training areas, whole regions held "
@@ -61,10 +73,12 @@ def judge(
     table: Path,
     table_report: Path,
     features: dict[str, Path],
+    network: Path | None,
     crime: CrimeSettings,
     declared: dict[str, Any],
     seed: int,
     predictions: Path,
+    slopes: Path,
     metrics: Path,
     about: dict[str, Any],
 ) -> None:
@@ -77,10 +91,13 @@ def judge(
         table: `R/crime/table.parquet`.
         table_report: `R/crime/table.json`.
         features: set -> pooled features of areas.
+        network: predictions of a network on raw tiles, see `train_tile_network`, if there is one.
         crime: the section `crime`.
         declared: what pretraining has seen of the study area.
         seed: of folds, resamples and models.
         predictions: Parquet of out-of-fold predictions.
+        slopes: Parquet: `features, region, column, slope`: change of the log odds by each pooled
+            feature of the headline, in the model that never saw the region.
         metrics: JSON.
         about: provenance.
 
@@ -92,9 +109,11 @@ def judge(
     if reasons:
         content = _refused(study, reasons, crime, seed)
         rows: list[pd.DataFrame] = []
+        lines = _slope_table(study, "", None)
     else:
-        content, rows = evaluate(study, crime, seed)
+        content, rows, lines = evaluate(study, crime, seed, network)
     write_table(predictions, _prediction_table(rows), about)
+    write_table(slopes, lines, about)
     write_json(metrics, {**content, "declared": declared, "provenance": about})
 
 
@@ -116,9 +135,9 @@ def _refused(study: Study, reasons: list[str], crime: CrimeSettings, seed: int) 
 
 
 def evaluate(
-    study: Study, crime: CrimeSettings, seed: int
-) -> tuple[dict[str, Any], list[pd.DataFrame]]:
-    """Return the metrics of a study that can be judged, and tables of predictions."""
+    study: Study, crime: CrimeSettings, seed: int, network: Path | None = None
+) -> tuple[dict[str, Any], list[pd.DataFrame], pd.DataFrame]:
+    """Return the metrics of a study that can be judged, tables of predictions, and of slopes."""
     rng = np.random.default_rng(seed)
     schemes, blocks, found, side = schemes_of(study, crime.block, rng)
     weights = block_weights(blocks, study.region, crime.bootstrap, rng)
@@ -127,6 +146,8 @@ def evaluate(
         log_rate(study.rate), study.points, study.region, crime.permutations, rng
     )
     judged = {s.name: judge_scheme(study, s, crime, weights, alike, seed) for s in schemes}
+    if network is not None:
+        add_network(network, study, judged, weights)
     region = judged["region"]
     primary = choose_primary(region)
     evidence = evidence_of(region, primary)
@@ -159,7 +180,7 @@ def evaluate(
         for name in one.found
         for table in _predictions(study, name, one)
     ]
-    return content, tables
+    return content, tables, _slope_table(study, primary, region)
 
 
 def judge_scheme(
@@ -175,14 +196,38 @@ def judge_scheme(
     target = make_target(study.rate, scheme, crime.threshold)
     real = labelings(scheme, study.rate[None], crime.threshold)
     exchanged = labelings(scheme, study.rate[places], crime.threshold)
+    counted = None
+    if study.count is not None and crime.counts is not None:
+        counted = Counted(study.count, study.population, crime.counts)
     found, draws, rows, tests = {}, {}, [], []
     for name, values in study.features.items():
-        found[name] = predict_held_out(values, target, boosting, seed)
+        found[name] = predict_held_out(values, target, boosting, seed, counted)
         scored, draws[name] = score_rows(name, found[name], target, weights)
         rows += scored
+        if counted is not None and (expected := found[name].counted) is not None:
+            rows.append(count_row(name, expected, counted, target, weights))
         tests.append(permutation_row(name, values, scheme, real, exchanged))
     rows.append(_majority(target, weights))
     return Judged(target, found, draws, rows, tests)
+
+
+def add_network(
+    path: Path, study: Study, judged: dict[str, Judged], weights: NDArray[np.float32]
+) -> None:
+    """Add the scores of the network on raw tiles to the schemes it was trained under.
+
+    Raises:
+        AreaError: it was trained with other areas or folds.
+    """
+    table = pd.read_parquet(path)
+    for name, rows in table.groupby("scheme"):
+        one = judged[str(name)]
+        own = rows.set_index("area_id").reindex(study.area_id)
+        if not np.array_equal(own["fold"], one.target.scheme.fold):
+            raise AreaError.at(path, f"other folds than those of {name}", "train it again")
+        chance = own["predicted"].to_numpy(float)
+        row, one.draws[NETWORK] = network_row(NETWORK, chance, one.target, weights)
+        one.rows.append(row)
 
 
 def _majority(target: Target, weights: NDArray[np.float32]) -> dict[str, Any]:
@@ -202,7 +247,7 @@ def choose_primary(region: Judged) -> str:
 
 def _paired(one: Judged) -> list[dict[str, Any]]:
     """Return the difference of AUC of each set to each baseline, on the same resamples."""
-    once = {row["features"]: row["auc"] for row in one.rows if row["model"] == "logistic"}
+    once = {r["features"]: r["auc"] for r in one.rows if r["model"] in ("logistic", NETWORK)}
     return [
         {
             "features": name,
@@ -212,8 +257,8 @@ def _paired(one: Judged) -> list[dict[str, Any]]:
             **difference(one.draws[name], one.draws[base]),
         }
         for name in one.found
-        for base in TO_BEAT
-        if base in one.found and base != name and name != "coordinates"
+        for base in (*TO_BEAT, NETWORK)
+        if base in one.draws and base != name and name != "coordinates"
     ]
 
 
@@ -227,7 +272,11 @@ def evidence_of(region: Judged, primary: str) -> dict[str, Evidence]:
             auc=_auc(region, name),
             interval=interval(region.draws[name]),
             p=tests[name]["p"],
-            paired={row["baseline"]: row["interval"] for row in pairs if row["features"] == name},
+            paired={
+                row["baseline"]: row["interval"]
+                for row in pairs
+                if row["features"] == name and row["baseline"] in TO_BEAT
+            },
         )
         for name in judged
     }
@@ -297,12 +346,28 @@ def _local_effects(study: Study, target: Target, seed: int) -> list[dict[str, An
     return local_effects(density, columns, target, seed)
 
 
+def _slope_table(study: Study, primary: str, region: Judged | None) -> pd.DataFrame:
+    """Return the slopes of the headline's features, one model a region; none without any."""
+    names = study.names[primary] if region is not None else []
+    slopes = region.found[primary].slopes if region is not None else np.zeros((0, 0))
+    return pd.DataFrame(
+        {
+            "features": pd.Series([primary] * slopes.size, dtype=str),
+            "region": np.repeat(np.unique(study.region)[: len(slopes)], len(names)).astype(str),
+            "column": pd.Series(list(names) * len(slopes), dtype=str),
+            "slope": slopes.ravel(),
+        }
+    )
+
+
 def _predictions(study: Study, name: str, one: Judged) -> list[pd.DataFrame]:
     found, target = one.found[name], one.target
     made = [("logistic", "high", target.high.astype(float), found.logistic)]
     if found.boosting is not None:
         made.append(("boosting", "high", target.high.astype(float), found.boosting))
     made.append(("ridge", "log_rate", target.value, found.ridge))
+    if found.counted is not None:
+        made.append(("counts", "log_rate", target.value, log_rate(found.counted.rate * PER)))
     return [
         pd.DataFrame(
             {

@@ -8,12 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from urbanssl.crime import metrics
+from urbanssl.crime.counts import Counted, CountedOut, deviance
 from urbanssl.crime.folds import Scheme
 from urbanssl.crime.held_out import HeldOut, Target
 from urbanssl.crime.intervals import interval
 from urbanssl.crime.metrics import Weights
 from urbanssl.crime.permutation import p_value
+from urbanssl.crime.rates import PER
 from urbanssl.crime.surrogates import refitted_auc
+from urbanssl.crime.targets import log_rate
 
 Floats = NDArray[np.float64]
 #: Labels (P, n) of each fold.
@@ -45,6 +48,15 @@ def score_rows(
     return rows, draws
 
 
+def network_row(
+    name: str, chance: Floats, target: Target, weights: Weights
+) -> tuple[dict[str, Any], Floats]:
+    """Return the row of chances that were predicted elsewhere, and their (B,) resampled AUC."""
+    draws = metrics.auc(chance, target.high, target.scheme.fold, weights)
+    scores = _class_scores(chance, target, weights, draws)
+    return {"features": name, "model": name, "scheme": target.scheme.name, **scores}, draws
+
+
 def _once(areas: int) -> Floats:
     return np.ones((1, areas))
 
@@ -71,6 +83,38 @@ def _value_scores(predicted: Floats, target: Target, weights: Weights) -> dict[s
         "r2_interval": interval(metrics.r2(predicted, target.value, target.guess, weights)),
         "spearman": float(metrics.spearman(predicted, target.value, fold, once)[0]),
         "spearman_interval": interval(metrics.spearman(predicted, target.value, fold, weights)),
+    }
+
+
+def count_row(
+    name: str, found: CountedOut, counted: Counted, target: Target, weights: Weights
+) -> dict[str, Any]:
+    """Return the scores of expected counts: of the log rate, and the deviance explained.
+
+    Args:
+        name: of the feature set.
+        found: out-of-fold expectations.
+        counted: crimes and people of all areas.
+        target: log rates under the scheme.
+        weights: (B, n) resamples of areas.
+    """
+    errors, without = (
+        np.sqrt(np.maximum(deviance(counted.count, rate * counted.people, found.dispersion), 0))
+        for rate in (found.rate, found.guess)
+    )
+    nothing = np.zeros(len(errors))
+    explained = [
+        # The share of the deviance that is taken away is R2 of its signed root.
+        metrics.r2(errors, nothing, without, drawn)
+        for drawn in (_once(len(errors)), weights)
+    ]
+    return {
+        "features": name,
+        "model": counted.family,
+        "scheme": target.scheme.name,
+        **_value_scores(log_rate(found.rate * PER), target, weights),
+        "deviance_explained": float(explained[0][0]),
+        "deviance_explained_interval": interval(explained[1]),
     }
 
 

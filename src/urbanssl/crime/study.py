@@ -30,6 +30,8 @@ Floats = NDArray[np.float64]
 
 #: Columns of the pooled tables that are no features.
 _KEYS = ("area_id", "cover", "tiles", "covered")
+#: So many areas with too little imagery are named.
+_LISTED = 20
 #: Folds of the schemes that do not hold out regions.
 FOLDS = 5
 #: Hectares of a square kilometre.
@@ -52,6 +54,8 @@ class Study:
         total: areas of the study, usable or not.
         elsewhere: (m, 2 or 3) positions of areas without a rate.
         left_out: reason -> number of areas.
+        count: (n,) crimes a year; None where they are not known of every area.
+        bare: ids of areas with a rate and too little imagery.
     """
 
     area_id: NDArray
@@ -65,6 +69,8 @@ class Study:
     total: int
     elsewhere: Floats
     left_out: dict[str, int]
+    count: Floats | None = None
+    bare: tuple[str, ...] = ()
 
 
 def read_study(table: Path, table_report: Path, features: dict[str, Path]) -> Study:
@@ -109,11 +115,12 @@ def read_study(table: Path, table_report: Path, features: dict[str, Path]) -> St
         sets["coordinates"] = coordinate_features(points)
         names["coordinates"] = [f"place_{n}" for n in range(sets["coordinates"].shape[1])]
     other = ~reported & np.isfinite(x + y)
+    count, people = (areas[name].to_numpy(float)[used] for name in ("count", "population"))
     return Study(
         area_id=areas["area_id"].to_numpy()[used],
         region=region[used],
         rate=rate[used],
-        population=areas["population"].to_numpy(float)[used],
+        population=people,
         points=points,
         plane=local_plane(x[used], y[used], region[used], lonlat),
         features=sets,
@@ -125,6 +132,8 @@ def read_study(table: Path, table_report: Path, features: dict[str, Path]) -> St
             "too little imagery": int((reported & ~covered).sum()),
             "no place on the map": int((reported & covered & ~used).sum()),
         },
+        bare=tuple(areas["area_id"][reported & ~covered]),
+        count=count if np.isfinite(count).all() and (people > 0).all() else None,
     )
 
 
@@ -197,4 +206,5 @@ def describe(study: Study) -> dict[str, Any]:
         "areas_total": study.total,
         "regions": len(np.unique(study.region)),
         "left_out": study.left_out,
+        "too_little_imagery": study.bare[:_LISTED],
     }

@@ -13,6 +13,14 @@ import pandas as pd
 from urbanssl.artifacts import write_json, write_table
 from urbanssl.crime import fips
 from urbanssl.crime.ledger import Ledger
+from urbanssl.crime.naming import area_names, note_unlisted
+from urbanssl.crime.offences import (
+    columns_of,
+    one_row_an_area,
+    selection_problems,
+    sum_name,
+    with_sums,
+)
 from urbanssl.crime.rates import (
     PER,
     Floats,
@@ -70,10 +78,10 @@ def read_crime(
     table = read_table(tables, settings.area_id)
     table_name = tables[0].name if len(tables) == 1 else f"{tables[0].parent} ({len(tables)} files)"
     _check_columns(settings, frame, table, str(areas or "the sheet"), table_name)
-    named = _names(settings, names)
+    named = area_names(settings, names)
     frame = _areas(settings, frame, str(areas or "the sheet"), ledger)
     ledger.count("rows_read", len(table))
-    _note_unlisted(settings, table, named, ledger)
+    note_unlisted(settings, table, named, ledger)
     table = _rows(settings, table, table_name, named, ledger)
     nothing = zero_chance(_rate(settings, table), _column(table, settings.population))
     joined = _joined(settings, frame, table, named, ledger)
@@ -85,26 +93,28 @@ def read_crime(
 def _check_columns(
     settings: CrimeSettings, areas: pd.DataFrame, table: pd.DataFrame, where: str, table_name: str
 ) -> None:
-    problems = []
+    problems = list(selection_problems(settings))
     if settings.area_id not in areas.columns:
         problems.append(missing_column(settings.area_id, areas.columns, where, "crime.area_id"))
     wanted = [("area_id", settings.area_id), ("coverage", settings.coverage)]
     wanted.append(("id_order", settings.id_order))
     wanted.append(("covered_population", settings.covered_population))
+    wanted += [("offence", settings.offence), ("year", settings.year)]
     if settings.covered_population is not None and settings.population is None:
         problems.append(
             Problem("settings crime.covered_population", "without crime.population",
                     "name the population that it is a share of")
         )  # fmt: skip
     if settings.rate is None:
-        wanted += [("count", settings.count), ("population", settings.population)]
+        wanted += [("count", name) for name in columns_of(settings.count)]
+        wanted.append(("population", settings.population))
         if settings.count is None or settings.population is None:
             problems.append(
                 Problem("settings crime", "neither a rate nor count and population",
                         "name crime.rate, or both crime.count and crime.population")
             )  # fmt: skip
     else:
-        wanted.append(("rate", settings.rate))
+        wanted += [("rate", name) for name in columns_of(settings.rate)]
     problems += [
         missing_column(name, table.columns, table_name, f"crime.{key}")
         for key, name in wanted
@@ -116,45 +126,6 @@ def _check_columns(
         )
     if problems:
         raise AreaError.listing(problems, "areas and crime table do not fit the settings")
-
-
-def _names(settings: CrimeSettings, paths: Sequence[Path]) -> dict[str, str]:
-    """Return area names by id, from the table of names if there is one."""
-    if not paths:
-        return {}
-    table = read_table(paths, settings.area_id)
-    if "name" not in table.columns or settings.area_id not in table.columns:
-        raise AreaError.at(
-            ", ".join(map(str, paths)),
-            f"columns are {', '.join(map(str, table.columns))}",
-            f"crime.names needs the columns {settings.area_id!r} and 'name'",
-        )
-    ids = id_texts(table[settings.area_id])
-    if settings.fips:
-        ids = [fips.RENAMED.get(text.zfill(5), text.zfill(5)) for text in ids]
-    state = table["state_name"] if "state_name" in table.columns else [None] * len(table)
-    return {
-        text: f"{name}, {of}" if isinstance(of, str) else name
-        for text, name, of in zip(ids, table["name"], state, strict=True)
-        if isinstance(name, str)
-    }
-
-
-def _note_unlisted(
-    settings: CrimeSettings, table: pd.DataFrame, names: dict[str, str], ledger: Ledger
-) -> None:
-    """Note the named areas, of the study or not, that the table has no row for at all."""
-    listed = id_texts(table[settings.area_id])
-    if settings.fips:
-        order = table[settings.id_order].astype(float).tolist() if settings.id_order else None
-        repair = fips.repair_codes(listed, order, frozenset(names))
-        codes = {code for code in repair.codes if code}
-        codes.update(code for options in repair.ambiguous.values() for code in options)
-        listed = [fips.RENAMED.get(code, code) for code in codes]
-    absent = [f"{text} ({names[text]})" for text in sorted(set(names) - set(listed))]
-    if absent:
-        more = f" and {len(absent) - 10} more" if len(absent) > 10 else ""
-        ledger.notes.append(f"no row in the crime table: {', '.join(absent[:10])}{more}")
 
 
 def _areas(
@@ -197,8 +168,8 @@ def _rows(
     """Return the usable rows of the table with `area_id` and numeric columns."""
     table = table.copy()
     table["area_id"] = id_texts(table[settings.area_id])
+    table = with_sums(settings, _numeric(table, _columns_read(settings, table), where))
     columns = _value_columns(settings, table)
-    table = _numeric(table, columns, where)
     nameless = table["area_id"].isin(["", "-1"])
     ledger.dropped("no area id", table.loc[nameless, "area_id"])
     empty = table[columns].isna().all(axis=1)
@@ -210,16 +181,7 @@ def _rows(
     plain = table.drop(columns=["_file"])
     copies = plain.duplicated()
     ledger.dropped("the same row again", table.loc[copies, "area_id"])
-    table = table[~copies]
-    double = table["area_id"][table["area_id"].duplicated()].unique()
-    if len(double):
-        raise AreaError.at(
-            where,
-            f"{len(double)} areas have more than one row with different values: "
-            f"{', '.join(double[:10])}",
-            "keep one row an area: one year, one sum of offences",
-        )
-    return table
+    return one_row_an_area(settings, table[~copies], where, ledger)
 
 
 def _numeric(table: pd.DataFrame, columns: list[str], where: str) -> pd.DataFrame:
@@ -324,11 +286,21 @@ def _regions(settings: CrimeSettings, joined: pd.DataFrame, ledger: Ledger) -> l
     return ["all"] * len(joined)
 
 
+def _columns_read(settings: CrimeSettings, table: pd.DataFrame) -> list[str]:
+    """Return the columns with numbers as they stand in the file: offences one by one."""
+    single = [name for value in (settings.rate, settings.count) for name in columns_of(value)]
+    return list(
+        dict.fromkeys(
+            [name for name in single if name in table.columns] + _value_columns(settings, table)
+        )
+    )
+
+
 def _value_columns(settings: CrimeSettings, table: pd.DataFrame) -> list[str]:
-    """Return the columns with numbers that the settings name and the table has."""
+    """Return the columns with numbers that the settings name and the table has, sums made."""
     named = (
-        settings.rate,
-        settings.count,
+        sum_name(settings.rate),
+        sum_name(settings.count),
         settings.population,
         settings.coverage,
         settings.covered_population,
@@ -344,8 +316,9 @@ def _column(table: pd.DataFrame, name: str | None) -> np.ndarray:
 
 def _rate(settings: CrimeSettings, table: pd.DataFrame) -> np.ndarray:
     if settings.rate is not None:
-        return _column(table, settings.rate)
-    return rate_per_100000(_column(table, settings.count), _column(table, settings.population))
+        return _column(table, sum_name(settings.rate))
+    count = _column(table, sum_name(settings.count))
+    return rate_per_100000(count, _column(table, settings.population))
 
 
 def _coverage(settings: CrimeSettings, table: pd.DataFrame) -> np.ndarray:

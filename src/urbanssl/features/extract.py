@@ -31,6 +31,7 @@ def extract(
     weights: Path | None,
     recipe: Path | None,
     boxes: Path | None,
+    calibration: Path | None,
     classes: Sequence[str],
     training_arrays: list[Path],
     about: dict[str, Any],
@@ -48,6 +49,7 @@ def extract(
         weights: of a network.
         recipe: of a network.
         boxes: predicted boxes of the scene (`objects`).
+        calibration: what their scores are worth (`objects`).
         classes: classes of the detector, in order.
         training_arrays: shards that random filters are drawn from (`rcf`).
         about: provenance.
@@ -67,7 +69,8 @@ def extract(
     elif name == "objects":
         from urbanssl.features.objects import objects_of_scene
 
-        values = objects_of_scene(_needed(boxes, name, "boxes"), rows, classes)
+        known = _needed(calibration, name, "calibration")
+        values = objects_of_scene(_needed(boxes, name, "boxes"), known, rows, classes)
         names = list(classes)
     else:
         function, named = _of_pixels(

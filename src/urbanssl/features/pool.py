@@ -57,7 +57,7 @@ def pool_areas(
         tables: `tiles.parquet` of the same scenes, in the same order.
         areas: `R/crime/table.parquet`.
         scenes: the same scenes; one that names its `area` gives it all of its tiles.
-        settings: `pool` (mean, std, quantiles, max) and `min_cover`.
+        settings: `pool` (mean, std, quantiles, min, max) and `min_cover`.
         output: Parquet with `area_id, cover, tiles, covered`, then one column a feature and
             statistic, named `{feature}_{statistic}`.
         about: provenance.
@@ -180,7 +180,7 @@ def pool(
         values: (N, D) features of tiles.
         shares: which tiles belong to which area.
         areas: number of areas.
-        statistics: of `mean, std, q10, q90, max`.
+        statistics: of `mean, std, q10, q90, min, max`.
 
     Returns:
         statistic -> (areas, D).
@@ -190,13 +190,14 @@ def pool(
         mine = (shares.area == number) & (shares.weight > 0)
         if mine.any():
             rows = np.asarray(values[shares.tile[mine]], float)
-            summed = _summed(rows, shares.weight[mine], statistics)
+            summed = pooled_rows(rows, shares.weight[mine], statistics)
             for name in statistics:
                 result[name][number] = summed[name]
     return result
 
 
-def _summed(rows: Floats, weight: Floats, statistics: Sequence[str]) -> dict[str, Floats]:
+def pooled_rows(rows: Floats, weight: Floats, statistics: Sequence[str]) -> dict[str, Floats]:
+    """Return weighted statistics of (n, D) rows, n from 1: statistic -> (D,)."""
     weight = weight / weight.sum()
     mean = weight @ rows
     found = {}
@@ -205,8 +206,8 @@ def _summed(rows: Floats, weight: Floats, statistics: Sequence[str]) -> dict[str
             found[name] = mean
         elif name == "std":
             found[name] = np.sqrt(weight @ (rows - mean) ** 2)
-        elif name == "max":
-            found[name] = rows.max(axis=0)
+        elif name in ("min", "max"):
+            found[name] = getattr(rows, name)(axis=0)
         else:
             found[name] = weighted_quantile(rows, weight, int(name[1:]) / 100)
     return found

@@ -9,6 +9,7 @@ from urbanssl.report import crime_figures as draw
 from urbanssl.report.blocks import Block, Figure, FigureRow, Heading, Note, Prose, Table
 from urbanssl.report.detect_figures import dots
 from urbanssl.report.drawing import Album
+from urbanssl.report.driver_tiles import driver_tiles
 from urbanssl.report.gather import Results
 from urbanssl.report.verdict import claims
 from urbanssl.report.wording import NONE, bounds_of, counted, is_number, number
@@ -28,9 +29,12 @@ _MOST_GROUPS, _MOST_EFFECTS = 15, 6
 def details(results: Results, album: Album) -> Iterator[Block]:
     """Yield calibration, importance, local effects, and what is left in space."""
     crime = results.crime or {}
+    hedge = "" if claims(results) else " Nothing was claimed, so nothing should be read into it."
     yield from _calibration(crime, album)
-    yield from _importance(crime, album, claims(results))
+    yield from _importance(crime, album, hedge)
     yield from _effects(crime, album)
+    yield from _counting(results)
+    yield from driver_tiles(results, album, (crime.get("headline") or {}).get("features"), hedge)
     yield from _space(crime, album)
     yield from _errors(crime)
 
@@ -54,13 +58,12 @@ def _calibration(crime: Mapping[str, Any], album: Album) -> Iterator[Block]:
     )
 
 
-def _importance(crime: Mapping[str, Any], album: Album, claimed: bool) -> Iterator[Block]:
+def _importance(crime: Mapping[str, Any], album: Album, hedge: str) -> Iterator[Block]:
     yield Heading("What the predictions rest on")
     sets = importance_rows(crime.get("importance") or [])
     if not sets:
         yield Note("The metrics carry no importance of features.", "missing")
         return
-    hedge = "" if claimed else " Nothing was claimed, so nothing should be read into it."
     figures: list[Figure] = []
     for name, rows in sets.items():
         shown = rows[:_MOST_GROUPS]
@@ -112,6 +115,24 @@ def _effects(crime: Mapping[str, Any], album: Album) -> Iterator[Block]:
         "(accumulated local effects on held-out areas; ticks along the axis: where areas are). "
         "An association in the model, not an effect of the objects.",
     )
+
+
+def _counting(results: Results) -> Iterator[Block]:
+    """Say how scores of detections became counts of objects."""
+    for path in sorted(results.root.glob("predict/*/calibration.json")):
+        found = results.json("predict", path.parent.name, path.name) or {}
+        if "note" in found:
+            yield Note(f"Counts of objects by {path.parent.name}: {found['note']}.", "caution")
+        elif "before" in found:
+            before, after = found["before"], found["after"]
+            yield Prose(
+                f"Objects are counted by {path.parent.name} as sums of calibrated scores. Its "
+                f"{found['detections']:,} detections on the validation tiles found "
+                f"{found['right']:,} objects; the scores add up to "
+                f"{number(before['expected'], 0)} (Brier {number(before['brier'])}), calibrated "
+                f"on other blocks of land to {number(after['expected'], 0)} (Brier "
+                f"{number(after['brier'])}). Objects that it misses are not counted."
+            )
 
 
 def _space(crime: Mapping[str, Any], album: Album) -> Iterator[Block]:

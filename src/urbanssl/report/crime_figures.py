@@ -186,7 +186,7 @@ def effects(rows: Sequence[Mapping[str, Any]]) -> Canvas:
             axes.plot(row["value"], np.zeros(len(row["value"])), "|", color=SOFT, ms=5, mew=0.7)
             axes.set_title(str(row["feature"]).removesuffix("_mean"), fontsize=8.5)
         canvas.supylabel("change of the chance", fontsize=8.5)
-        canvas.supxlabel("detected objects (mean over the area's tiles)", fontsize=8.5)
+        canvas.supxlabel("detected objects per km² (mean over the area's tiles)", fontsize=8.5)
     return canvas
 
 

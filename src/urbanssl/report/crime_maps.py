@@ -59,7 +59,7 @@ def _predicted(areas: Any, album: Album, features: str) -> Figure:
         area_map(areas, "probability", "probability of high crime", DIVERGING, (0, 1)),
         f"Maps of {_extent(areas)} shaded by predicted probability of high crime.",
         f"Predicted from {features} by models that never saw the region. Grey: the model cannot "
-        "tell high from low.",
+        "tell high from low. Blank, dotted: not judged, for want of a rate or of imagery.",
     )
 
 

@@ -80,10 +80,20 @@ def _held_out(crime: Mapping[str, Any]) -> Iterator[Block]:
     reasons = [f"{why}: {count:,}" for why, count in (crime.get("left_out") or {}).items() if count]
     total = crime.get("areas_total", crime.get("areas", 0))
     left = f" Left out: {'; '.join(reasons)}." if reasons else ""
+    bare = crime.get("too_little_imagery") or []
+    if bare:
+        left += f" Areas with too little imagery: {', '.join(map(str, bare))}."
     yield Prose(
         f"{counted(crime.get('areas', 0), 'area')} of {total:,} in "
         f"{counted(crime.get('regions', 0), 'region')} could be used.{left}"
     )
+    seen = (crime.get("declared") or {}).get("study_scenes_seen_in_pretraining") or []
+    if seen:
+        yield Prose(
+            "Declared: networks were pretrained, without labels or rates, on imagery of "
+            f"{counted(len(seen), 'scene')} of the study area ({', '.join(map(str, seen[:8]))}"
+            f"{' and others' if len(seen) > 8 else ''}). pretrain.strict forbids it."
+        )
     schemes = crime.get("schemes") or []
     if schemes:
         yield Table(
@@ -145,12 +155,16 @@ def _scores(crime: Mapping[str, Any], scores: Scores, album: Album) -> Iterator[
         "All scores. p: share of random exchanges of areas within regions that score as high. "
         "Balanced accuracy: mean share right among high and low areas. Brier: mean squared error "
         "of the probabilities (lower is better). R² and rank correlation (Spearman): for the rate "
-        "itself.",
-        ("features", "model", "scheme", "AUC", "p", "bal. acc.", "Brier", "R²", "rank corr."),
+        "itself, by ridge regression of its logarithm beside the logistic model, or by a model of "
+        "counts with people as exposure, with the share of the deviance that it explains.",
+        (
+            *("features", "model", "scheme", "AUC", "p", "bal. acc.", "Brier", "R²"),
+            *("rank corr.", "deviance"),
+        ),
         [
             [
                 str(score["features"]),
-                str(score.get("model", "")),
+                str(score.get("model", "")).replace("_", " "),
                 scheme_name(str(score["scheme"])),
                 with_interval(score.get("auc"), score.get("auc_interval"), 2),
                 number(_test(score, tests)),
@@ -158,6 +172,7 @@ def _scores(crime: Mapping[str, Any], scores: Scores, album: Album) -> Iterator[
                 number(score.get("brier")),
                 number(score.get("r2"), 2),
                 number(score.get("spearman"), 2),
+                number(score.get("deviance_explained"), 2),
             ]
             for score in scores
         ],
