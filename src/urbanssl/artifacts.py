@@ -6,10 +6,12 @@ nothing that looks finished.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from urbanssl import __version__
+from urbanssl.errors import DiskError
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+#: Less room than this (bytes) after a failed write, and the disk counts as full: not every writer
+#: passes on why it failed.
+_LEAST_ROOM = 2**20
 
 
 @contextmanager
@@ -24,20 +32,40 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block ends well.
 
     The temporary name keeps the suffix, since many writers choose the format by it.
+
+    Raises:
+        DiskError: the disk is full.
     """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(
-        prefix=f".{target.stem}.", suffix=target.suffix, dir=target.parent
-    )
-    os.close(handle)
-    temporary = Path(name)
+    temporary: Path | None = None
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{target.stem}.", suffix=target.suffix, dir=target.parent
+        )
+        os.close(handle)
+        temporary = Path(name)
         yield temporary
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, target)
+    except (OSError, RuntimeError) as error:
+        room = shutil.disk_usage(_existing(target.parent)).free
+        if getattr(error, "errno", None) not in _NO_ROOM and room >= _LEAST_ROOM:
+            raise
+        raise DiskError.at(
+            target,
+            f"no room to write it: {room / 2**20:.0f} MB are free on its disk",
+            "free some, or have the quota raised, and start again: whole files are kept, and "
+            "trainings go on from their checkpoints",
+        ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _existing(folder: Path) -> Path:
+    """Return the folder, or the nearest one above it that is there."""
+    return next(place for place in (folder, *folder.absolute().parents) if place.is_dir())
 
 
 def _umask() -> int:

@@ -62,5 +62,9 @@ class TrainingError(UrbansslError):
     """Training cannot start or must stop: its settings or its numbers are no good."""
 
 
+class DiskError(UrbansslError):
+    """There is no room for what is to be written: the disk is full or a quota used up."""
+
+
 class AreaError(UrbansslError):
     """The areas or the table of crime rates cannot be used."""

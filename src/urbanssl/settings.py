@@ -155,9 +155,29 @@ class Budget(Section):
     batch_size: PositiveInt = Field(description="images a step, over all processes")
     lr: PositiveFloat | None = Field(None, description="learning rate; null: the recipe's")
     gpus: Annotated[int, Field(ge=0)] = Field(0, description="GPUs of the job; 0 trains on CPU")
-    threads: PositiveInt = Field(1, description="processor cores of the job")
+    nodes: PositiveInt = Field(
+        1, description="nodes that share the GPUs (SLURM); on CPU one process on each"
+    )
+    threads: PositiveInt = Field(1, description="processor cores of the job, on each of its nodes")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="arithmetic of the forward pass")
     checkpoint_every: PositiveInt = Field(50, description="steps between two checkpoints")
+
+    @property
+    def local_processes(self) -> int:
+        """How many processes train on each node: one a GPU, one without GPUs."""
+        return max(1, self.gpus // self.nodes)
+
+    @model_validator(mode="after")
+    def _processes_share_evenly(self) -> Budget:
+        if self.gpus % self.nodes:
+            raise ValueError(f"gpus ({self.gpus}) must be a multiple of nodes ({self.nodes})")
+        processes = self.local_processes * self.nodes
+        if self.batch_size % processes:
+            raise ValueError(
+                f"batch_size ({self.batch_size}) must be a multiple of the {processes} processes "
+                "(one a GPU) that share it"
+            )
+        return self
 
 
 class TrainSettings(Budget):

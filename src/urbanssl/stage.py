@@ -45,8 +45,8 @@ def stage(job: Any) -> Iterator[dict[str, Any]]:
             yield about
             outcome = "done"
         except UrbansslError as error:
-            print(f"{type(error).__name__}: {error}", file=log)
             print(f"{type(error).__name__}: {error}", file=console)
+            print(f"{type(error).__name__}: {error}", file=log)
             raise SystemExit(1) from None
         except BaseException:
             traceback.print_exc(file=log)

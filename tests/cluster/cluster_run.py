@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from safetensors.numpy import load_file
 from slurm_on_loopback import Slurm, wait_until
 
 ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
 
 #: The smallest city in which every stage has work, trained for a few steps.
 SETTINGS = {
@@ -23,7 +25,12 @@ SETTINGS = {
     "splits": {"block": 60.0, "buffer": 0.0},
     "proposals": {"method": "grid"},
     "pretrain": {
-        "swav": {"steps": 12, "batch_size": 16, "checkpoint_every": 2},
+        "swav": {
+            "recipe": str(HERE / "held_swav.py"),
+            "steps": 8,
+            "batch_size": 16,
+            "checkpoint_every": 2,
+        },
         "detreg": {"steps": 4, "batch_size": 4},
     },
     "detect": {
@@ -38,12 +45,16 @@ SETTINGS = {
     "crime": {"bootstrap": 100, "permutations": 100},
 }
 SWAV = "run/pretrain/swav/weights.safetensors"
+MAE = "run/pretrain/mae/weights.safetensors"
 
 #: Patience is for real clusters: here files and answers are there at once.
 IMPATIENCE = (
     *("--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "20"),
     *("--max-status-checks-per-second", "1"),
 )
+
+#: For a machine that does ten things at once.
+PATIENCE = 600
 
 
 @dataclass
@@ -73,7 +84,7 @@ class Project:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**self.slurm.environment, "PYTHONPATH": str(ROOT / "src")}
+        return {**self.slurm.environment, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{HERE}"}
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
         """Run Snakemake to its end; both streams are in `stdout`."""
@@ -85,7 +96,7 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=1200,
+            timeout=2 * PATIENCE,
         )
 
     def start(self, *arguments: str) -> subprocess.Popen:
@@ -101,48 +112,54 @@ class Project:
                 start_new_session=True,
             )
 
-    def end(self, process: subprocess.Popen, seconds: float = 400) -> str:
-        """Wait for a started Snakemake to succeed; return what it said."""
-        status = process.wait(timeout=seconds)
-        said = (self.folder / "snakemake.out").read_text()
-        assert status == 0, said[-6000:]
-        return said
+    def end(self, process: subprocess.Popen) -> None:
+        """Wait for a started Snakemake to succeed."""
+        status = process.wait(timeout=PATIENCE)
+        assert status == 0, (self.folder / "snakemake.out").read_text()[-6000:]
+
+    def hold(self) -> None:
+        """Have the training of SwAV wait after its fourth step."""
+        (self.folder / "hold").touch()
+
+    def let_go(self) -> None:
+        """Let the training of SwAV go on."""
+        (self.folder / "hold").unlink()
 
     def jobs(self) -> list[dict[str, str]]:
         """Return the jobs of this project that SLURM remembers, with all it knows of them."""
         known = (self.slurm.details(job["id"]) for job in self.slurm.jobs())
         return [job for job in known if Path(job["WorkDir"]) == self.folder]
 
-    def running(self) -> dict[str, str] | None:
-        """Return the running job, None where none is."""
-        return next((job for job in self.jobs() if job["JobState"] == "RUNNING"), None)
+    def running(self) -> list[dict[str, str]]:
+        """Return the running jobs."""
+        return [job for job in self.jobs() if job["JobState"] == "RUNNING"]
 
-    def training_with_a_checkpoint(self, run: subprocess.Popen) -> dict[str, str]:
-        """Wait until a training of a started Snakemake has written a checkpoint; return its job."""
-        work = self.folder / "run" / "work"
+    def held_training(self, run: subprocess.Popen) -> dict[str, str]:
+        """Wait until the training of a started Snakemake is held; return its job."""
 
-        def ready() -> bool:
+        def held() -> bool:
             said = (self.folder / "snakemake.out").read_text()
             assert run.poll() is None, f"Snakemake ended too early:\n{said[-4000:]}"
-            return any(work.glob("swav/*/step_*.pt")) and self.running() is not None
+            return 4 in self.checkpoints()
 
-        wait_until(ready, 240, "no training wrote a checkpoint")
-        running = self.running()
-        assert running is not None, "the training ended before it could be disturbed"
-        return running
+        wait_until(held, PATIENCE, "no training wrote a checkpoint")
+        return self.running()[0]
+
+    def checkpoints(self) -> list[int]:
+        """Return the steps of which there is a checkpoint of SwAV."""
+        files = (self.folder / "run" / "work" / "swav").glob("*/step_*.pt")
+        return sorted(int(re.sub(r"\D", "", path.name)) for path in files)
 
     def log(self, rule: str) -> str:
         """Return the log that a rule of one job wrote last."""
         return (self.folder / "run" / "logs" / f"{rule}.log").read_text()
 
 
-def lay_out(folder: Path, slurm: Slurm) -> Project:
-    """Make a project folder with settings."""
-    folder.mkdir(parents=True)
-    (folder / "config").symlink_to(ROOT / "config")
-    project = Project(folder, slurm)
+def lay_out(project: Project) -> None:
+    """Make a project's folder with settings."""
+    project.folder.mkdir(parents=True)
+    (project.folder / "config").symlink_to(ROOT / "config")
     project.write(SETTINGS)
-    return project
 
 
 def same_weights(one: Path, other: Path) -> bool:

@@ -1,42 +1,77 @@
-"""A SLURM of two nodes, and the workflow on a tiny city in it."""
+"""The SLURM that `make test-cluster` started, and the workflow on a tiny city in it.
 
+The tests share both, also when several processes run them: one runs the workflow, the others wait.
+"""
+
+import os
 import shutil
-import signal
+from pathlib import Path
 
 import pytest
-from cluster_run import Project, lay_out
-from slurm_on_loopback import CannotStart, start_slurm
+from cluster_run import SWAV, Project, lay_out
+from filelock import FileLock
+from slurm_on_loopback import CannotStart, Slurm, start_slurm
 
 
 @pytest.fixture(scope="session")
-def slurm():
+def slurm() -> Slurm:
     """The cluster; skips, saying why, where there can be none."""
-    try:
-        cluster = start_slurm()
-    except CannotStart as reason:
-        pytest.skip(f"no SLURM can be started here: {reason}")
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop it then, too
-    try:
-        yield cluster
-    finally:
-        cluster.stop()
-        signal.signal(signal.SIGTERM, previous)
-
-
-@pytest.fixture(scope="session")
-def finished(slurm, tmp_path_factory) -> Project:
-    """The whole workflow, run through the cluster undisturbed."""
-    project = lay_out(tmp_path_factory.mktemp("finished") / "project", slurm)
-    ran = project.snakemake("--slurm-efficiency-report-path", "logs/slurm/efficiency.csv")
-    assert ran.returncode == 0, ran.stdout[-6000:]
-    return project
+    folder = os.environ.get("LOOPBACK_SLURM")
+    if folder is None:
+        pytest.skip(os.environ.get("NO_LOOPBACK_SLURM", "`make test-cluster` starts the SLURM"))
+    return Slurm(Path(folder), accounts=(Path(folder) / "slurmdbd.conf").exists())
 
 
 @pytest.fixture
-def untrained(finished, tmp_path) -> Project:
-    """A copy of the finished project in which SwAV has not been trained, nothing else missing."""
-    folder = tmp_path / "project"
-    shutil.copytree(finished.folder, folder, symlinks=True)
-    for name in ("run/pretrain/swav", "run/work/swav", "logs"):
-        shutil.rmtree(folder / name)
-    return Project(folder, finished.slurm)
+def other_slurm():
+    """A cluster of one test's own, for it to break; without accounting."""
+    try:
+        cluster = start_slurm(accounts=False)
+    except CannotStart as reason:
+        pytest.skip(f"no SLURM can be started here: {reason}")
+    yield cluster
+    cluster.stop()
+
+
+def once(name: str, slurm: Slurm, *targets: str) -> Project:
+    """Run the workflow through the cluster: the first process that asks does, others wait.
+
+    What Snakemake said is in the project's file `said`.
+    """
+    project = Project(slurm.folder / name, slurm)
+    with FileLock(slurm.folder / f"{name}.lock"):
+        if not project.folder.exists():
+            lay_out(project)
+            ran = project.snakemake(*targets)
+            (project.folder / "said").write_text(f"{ran.stdout}\nstatus {ran.returncode}\n")
+    said = (project.folder / "said").read_text()
+    assert said.endswith("\nstatus 0\n"), said[-6000:]
+    return project
+
+
+@pytest.fixture(scope="session")
+def finished(slurm) -> Project:
+    """The whole workflow, run through the cluster undisturbed."""
+    return once("finished", slurm)
+
+
+@pytest.fixture(scope="session")
+def trained(slurm) -> Project:
+    """The workflow up to SwAV's weights, run through the cluster undisturbed."""
+    return once("trained", slurm, SWAV)
+
+
+@pytest.fixture
+def untrained(trained, tmp_path) -> Project:
+    """A copy of the trained project in which SwAV is to be trained again, and held."""
+    return copied_untrained(trained, tmp_path / "project")
+
+
+def copied_untrained(trained: Project, folder: Path) -> Project:
+    """Copy a project without what a training of SwAV writes."""
+    left_out = shutil.ignore_patterns("work", "logs", "said")
+    shutil.copytree(trained.folder, folder, symlinks=True, ignore=left_out)
+    shutil.rmtree(folder / "run/pretrain/swav")
+    project = Project(folder, trained.slurm)
+    project.hold()
+    return project

@@ -1,6 +1,8 @@
 """A SLURM of two nodes on this machine: own key, own ports, own folder, gone without a trace.
 
 Nothing outside its folder is written and no daemon of the system is used, so any user may start it.
+`python slurm_on_loopback.py COMMAND ...` starts one, runs a command beside it, and stops it; the
+command finds its folder in the variable LOOPBACK_SLURM, or in NO_LOOPBACK_SLURM why there is none.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -77,15 +80,15 @@ class Slurm:
     Attributes:
         folder: everything it writes is in it.
         accounts: whether it has an accounting database, so that `sacct` answers.
-        daemons: its processes by name: munged, slurmctld, and one of each node's name.
+        daemons: its processes by name: munged, slurmctld, and one of each node's name; none where
+            another process started it.
+        ports: where they listen.
     """
 
     folder: Path
     accounts: bool
     daemons: dict[str, subprocess.Popen] = field(default_factory=dict)
-    ports: dict[str, int] = field(
-        default_factory=lambda: _free_ports("slurmctld", "slurmdbd", "database", *NODES)
-    )
+    ports: dict[str, int] = field(default_factory=dict)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -99,6 +102,7 @@ class Slurm:
         missing = [name for name in DAEMONS if shutil.which(name, path=SEARCH) is None]
         if missing:
             raise CannotStart(f"no {', '.join(missing)} here; tests/cluster/install.sh installs")
+        self.ports = _free_ports("slurmctld", "slurmdbd", "database", *NODES)
         self._configure()
         folder = self.folder
         self._daemon(
@@ -212,13 +216,18 @@ class Slurm:
         (self.folder / "state").mkdir()
         (self.folder / "bin").mkdir()
         # Snakemake's executor hides SLURM_CONF from the srun that it starts within a job.
-        srun = self.folder / "bin" / "srun"
-        real = shutil.which("srun", path=SEARCH)
-        srun.write_text(f'#!/bin/sh\nSLURM_CONF={self.folder}/slurm.conf exec {real} "$@"\n')
-        srun.chmod(0o755)
+        self._wrap("srun", f"export SLURM_CONF={self.folder}/slurm.conf")
+        for command in ("sacct", "squeue"):
+            self._wrap(command, "[ ! -e no-status ] || { echo no >> no-status; exit 1; }")
         key = self.folder / "munge.key"
         key.touch(mode=0o600)
         key.write_bytes(os.urandom(128))
+
+    def _wrap(self, command: str, first: str) -> None:
+        """Put a script before a command of SLURM that does something first."""
+        script = self.folder / "bin" / command
+        script.write_text(f'#!/bin/sh\n{first}\nexec {shutil.which(command, path=SEARCH)} "$@"\n')
+        script.chmod(0o755)
 
     def _processes(self, also: str | None = None) -> Iterator[int]:
         """Yield the processes that this cluster started, by their environment."""
@@ -233,18 +242,21 @@ class Slurm:
                 yield int(entry.parent.name)
 
 
-def start_slurm() -> Slurm:
+def start_slurm(accounts: bool = True) -> Slurm:
     """Start a cluster in a new folder.
+
+    Args:
+        accounts: whether it has an accounting database, where one can be had.
 
     Raises:
         CannotStart: there can be none here.
     """
-    accounts = all(shutil.which(name, path=SEARCH) for name in accounting.PROGRAMS)
+    accounts &= all(shutil.which(name, path=SEARCH) for name in accounting.PROGRAMS)
     slurm = Slurm(Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp")), accounts)
     slurm.folder.chmod(0o755)
     try:
         slurm.start()
-    except (CannotStart, RuntimeError, TimeoutError, OSError) as error:
+    except (CannotStart, RuntimeError, OSError, subprocess.SubprocessError) as error:
         told = [
             f"{log.name}: {line}"
             for log in sorted(slurm.folder.glob("*.out"))
@@ -268,6 +280,21 @@ def wait_until(holds: Callable[[], object], seconds: float, complaint: str) -> N
         time.sleep(0.5)
 
 
+def main(command: list[str]) -> int:
+    """Run a command beside a cluster; return its status."""
+    told = dict(os.environ)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop the cluster then, too
+    try:
+        slurm = start_slurm()
+    except CannotStart as reason:
+        print(f"no SLURM can be started here: {reason}", file=sys.stderr)
+        return subprocess.call(command, env={**told, "NO_LOOPBACK_SLURM": str(reason)})
+    try:
+        return subprocess.call(command, env={**told, "LOOPBACK_SLURM": str(slurm.folder)})
+    finally:
+        slurm.stop()
+
+
 def _kill(process: int, number: int) -> None:
     try:
         os.kill(process, number)
@@ -283,3 +310,7 @@ def _free_ports(*names: str) -> dict[str, int]:
     for entry in sockets.values():
         entry.close()
     return ports
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

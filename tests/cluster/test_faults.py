@@ -1,15 +1,18 @@
 """Jobs that die, nodes that fail, a Snakemake that is killed: nothing lost, the same result.
 
-Each test disturbs the training of SwAV in a run whose other jobs are done, and compares the weights
-with those of the undisturbed run, to the last bit.
+Each test disturbs the training of SwAV in a run whose earlier jobs are done, and compares the
+weights with those of the undisturbed run, to the last bit. The training is held after its fourth
+step, of which there is a checkpoint, until the test lets it go.
 """
 
 import os
 import signal
+import subprocess
 import time
 
 import pytest
-from cluster_run import SWAV, kill, processes_named, same_weights
+from cluster_run import PATIENCE, SWAV, kill, processes_named, same_weights
+from conftest import copied_untrained
 from slurm_on_loopback import wait_until
 
 pytestmark = pytest.mark.cluster
@@ -23,108 +26,136 @@ def swav_jobs(project):
     return sorted(jobs, key=lambda job: int(job["JobId"]))
 
 
-def assert_went_on(project, finished):
-    """Assert that training resumed from a checkpoint and came out as if undisturbed."""
-    assert "resumed after step" in project.log("pretrain_swav")
-    assert same_weights(project.folder / SWAV, finished.folder / SWAV)
+def assert_went_on(project, trained, step):
+    """Assert that training resumed from the checkpoint of a step and came out as undisturbed."""
+    assert f"resumed after step {step} of 8" in project.log("pretrain_swav")
+    assert same_weights(project.folder / SWAV, trained.folder / SWAV)
 
 
-def test_a_killed_training_goes_on_from_its_checkpoint(untrained, finished):
+def test_a_killed_training_goes_on_from_its_checkpoint(untrained, trained):
     run = untrained.start(SWAV)
-    job = untrained.training_with_a_checkpoint(run)
-    kill(processes_named(untrained.slurm.processes_of(job["JobId"]), TRAINING), signal.SIGKILL)
+    job = untrained.held_training(run)
+    training = processes_named(untrained.slurm.processes_of(job["JobId"]), TRAINING)
+    assert training
+    kill(training, signal.SIGKILL)
+    untrained.let_go()
     untrained.end(run)
     assert [job["JobState"] for job in swav_jobs(untrained)] == ["FAILED", "COMPLETED"]
-    assert_went_on(untrained, finished)
+    assert_went_on(untrained, trained, 4)
 
 
-def test_a_cancelled_training_is_submitted_again(untrained, finished):
+def test_a_cancelled_training_saves_and_is_submitted_again(untrained, trained):
     run = untrained.start(SWAV)
-    job = untrained.training_with_a_checkpoint(run)
-    untrained.slurm.run("scancel", job["JobId"])
+    untrained.slurm.run("scancel", untrained.held_training(run)["JobId"])
+    wait_until(lambda: 5 in untrained.checkpoints(), 30, "told to stop, it did not save")
+    untrained.let_go()
     untrained.end(run)
     assert [job["JobState"] for job in swav_jobs(untrained)] == ["CANCELLED", "COMPLETED"]
-    assert_went_on(untrained, finished)
+    assert_went_on(untrained, trained, 5)
 
 
-def test_a_training_whose_node_fails_goes_on_elsewhere(untrained, finished):
-    run = untrained.start(SWAV)
-    node = untrained.training_with_a_checkpoint(run)["BatchHost"]
-    untrained.slurm.crash_node(node)
-    try:
-        untrained.end(run)
-    finally:
-        untrained.slurm.start_node(node)
-    last = swav_jobs(untrained)[-1]
+def test_a_training_whose_node_fails_goes_on_on_the_other(trained, other_slurm, tmp_path):
+    project = copied_untrained(trained, tmp_path / "project")
+    project.slurm = other_slurm
+    run = project.start(SWAV)
+    node = project.held_training(run)["BatchHost"]
+    other_slurm.crash_node(node)
+    project.let_go()
+    project.end(run)
+    last = swav_jobs(project)[-1]
     assert last["JobState"] == "COMPLETED"
     assert last["BatchHost"] != node
-    assert_went_on(untrained, finished)
+    assert_went_on(project, trained, 4)
 
 
-def test_a_killed_snakemake_is_started_again_while_its_job_still_runs(untrained, finished):
+def test_a_killed_snakemake_is_started_again_while_its_job_still_runs(untrained, trained):
     run = untrained.start(SWAV)
-    first = untrained.training_with_a_checkpoint(run)
+    untrained.held_training(run)
     os.killpg(run.pid, signal.SIGKILL)
     run.wait()
-    assert untrained.running() is not None, "the job must not die with its Snakemake"
-
-    refused = untrained.snakemake(SWAV)
-    assert refused.returncode != 0
-    assert "--unlock" in refused.stdout
+    assert "--unlock" in untrained.snakemake(SWAV).stdout
     assert untrained.snakemake("--unlock").returncode == 0
 
-    # The first job would write the same files: docs/cluster.md has it cancelled before.
-    untrained.slurm.run("scancel", first["JobId"])
-    untrained.end(untrained.start(SWAV))
-    assert_went_on(untrained, finished)
+    second = untrained.start(SWAV)
+    wait_until(lambda: len(untrained.running()) == 2, PATIENCE, "no second job beside the first")
+    untrained.let_go()
+    untrained.end(second)
+    wait_until(lambda: not untrained.running(), PATIENCE, "the first job does not end")
+    assert [job["JobState"] for job in swav_jobs(untrained)] == ["COMPLETED", "COMPLETED"]
+    assert same_weights(untrained.folder / SWAV, trained.folder / SWAV)
 
 
-def test_a_second_snakemake_on_the_same_folder_is_refused(untrained):
+def test_a_second_snakemake_on_the_same_folder_is_refused(untrained, trained):
     run = untrained.start(SWAV)
     lock = untrained.folder / ".snakemake" / "locks"
-    wait_until(lambda: any(lock.glob("*")), 60, "the first Snakemake took no lock")
+    wait_until(lambda: any(lock.glob("*")), PATIENCE, "the first Snakemake took no lock")
     second = untrained.snakemake(SWAV)
     assert second.returncode != 0
-    assert "lock" in second.stdout.lower()
+    assert "Directory cannot be locked" in second.stdout
+    untrained.let_go()
     untrained.end(run)
+    assert len(swav_jobs(untrained)) == 1
+    assert same_weights(untrained.folder / SWAV, trained.folder / SWAV)
 
 
-def test_a_training_out_of_time_saves_and_the_next_attempt_has_more(untrained, finished):
-    slow = 'pretrain_swav:slurm_extra="--signal=TERM@50"', "pretrain_swav:runtime=1 * attempt"
-    run = untrained.start(SWAV, "--set-resources", *slow, "--retries", "4")
-    untrained.training_with_a_checkpoint(run)
+def test_a_training_out_of_time_saves_and_the_next_attempt_has_more(untrained, trained):
+    short = "pretrain_swav:runtime=2 * 2 ** (attempt - 1)"
+    warned = 'pretrain_swav:slurm_extra="--signal=TERM@30"'
+    run = untrained.start(SWAV, "--set-resources", short, warned, "--retries", "4")
+    untrained.held_training(run)
+    # Odd steps have a checkpoint only where the warning came.
+    wait_until(lambda: 5 in untrained.checkpoints(), PATIENCE, "no checkpoint at the warning")
+    untrained.let_go()
     untrained.end(run)
     jobs = swav_jobs(untrained)
-    if len(jobs) == 1:
-        pytest.skip("this machine trained within the minute that is the shortest limit of SLURM")
-    assert jobs[0]["TimeLimit"] == "00:01:00"
-    assert jobs[-1]["TimeLimit"] != "00:01:00"
-    assert_went_on(untrained, finished)
+    assert [job["TimeLimit"] for job in jobs[:2]] == ["00:02:00", "00:04:00"]
+    assert [job["JobState"] for job in jobs[-2:]] == ["FAILED", "COMPLETED"]
+    assert_went_on(untrained, trained, 5)
 
 
-def test_a_training_out_of_memory_is_given_more(untrained, finished):
-    small = "pretrain_swav:mem_mb=300 * 16 ** (attempt - 1)"
+def test_a_training_out_of_memory_is_given_more(untrained, trained):
+    untrained.let_go()
+    small = "pretrain_swav:mem_mb=400 * 16 ** (attempt - 1)"
     untrained.end(untrained.start(SWAV, "--set-resources", small))
     first, last = swav_jobs(untrained)
     assert first["JobState"] in ("FAILED", "OUT_OF_MEMORY", "CANCELLED")
-    assert "mem=300M" in first["TRES"]
-    assert "mem=4800M" in last["TRES"]
-    assert same_weights(untrained.folder / SWAV, finished.folder / SWAV)
+    assert "mem=400M" in first["TRES"]
+    assert "mem=6400M" in last["TRES"]
+    assert same_weights(untrained.folder / SWAV, trained.folder / SWAV)
 
 
-def test_a_controller_silent_for_half_a_minute_loses_nothing(untrained, finished):
-    run = untrained.start(SWAV)
-    untrained.training_with_a_checkpoint(run)
-    silent = [
-        daemon.pid
-        for name, daemon in untrained.slurm.daemons.items()
-        if name in ("slurmctld", "slurmdbd")
-    ]
-    kill(silent, signal.SIGSTOP)
-    try:
-        time.sleep(30)
-    finally:
-        kill(silent, signal.SIGCONT)
+def test_status_commands_that_fail_for_half_a_minute_lose_nothing(untrained, trained):
+    # As patient as the profile is: the other tests ask more often.
+    run = untrained.start(SWAV, "--max-status-checks-per-second", "0.1")
+    untrained.held_training(run)
+    failing = untrained.folder / "no-status"
+    failing.touch()
+    untrained.let_go()
+    time.sleep(30)
+    wait_until(lambda: failing.read_text().count("no") >= 2, PATIENCE, "nobody asked in vain")
+    failing.unlink()
     untrained.end(run)
-    assert len(swav_jobs(untrained)) == 1
-    assert same_weights(untrained.folder / SWAV, finished.folder / SWAV)
+    assert [job["JobState"] for job in swav_jobs(untrained)] == ["COMPLETED"]
+    assert same_weights(untrained.folder / SWAV, trained.folder / SWAV)
+
+
+def test_a_full_disk_is_named_and_the_training_goes_on_once_there_is_room(untrained, trained):
+    untrained.let_go()
+    checkpoint = next((trained.folder / "run/work/swav").glob("*/step_*.pt")).stat().st_size
+    disk = untrained.folder / "run" / "work"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={int(2.5 * checkpoint)}", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("only root may mount the small disk that is filled here")
+    try:
+        full = untrained.snakemake(SWAV, "--retries", "0")
+        assert full.returncode != 0
+        assert "DiskError" in full.stdout
+        assert "no room to write it: " in untrained.log("pretrain_swav")
+        assert untrained.checkpoints() == [2, 4]
+        assert not any(disk.glob("swav/*/.*")), "half a file is left"
+        subprocess.run(["mount", "-o", f"remount,size={4 * checkpoint}", str(disk)], check=True)
+        untrained.end(untrained.start(SWAV))
+        assert_went_on(untrained, trained, 4)
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)

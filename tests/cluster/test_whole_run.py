@@ -1,30 +1,20 @@
 """`snakemake --profile slurm`, as it is committed, runs the whole workflow through SLURM."""
 
+import copy
 import re
-from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
-from cluster_run import ROOT
+from cluster_run import ROOT, SETTINGS, SWAV
+
+from urbanssl.planned_jobs import read_plan
 
 pytestmark = pytest.mark.cluster
 
-#: What a single job of a rule asks for: cores, megabytes, minutes.
-ASKED = {
-    "draw_city": (2, 3000, 10),
-    "check_scenes": (1, 2000, 30),
-    "split_tiles": (1, 2000, 20),
-    "assemble_coco": (1, 2000, 20),
-    "pretrain_swav": (8, 32000, 1440),
-    "pretrain_detreg": (8, 32000, 1440),
-    "train_detector": (8, 32000, 1440),
-    "predict_scene": (8, 8000, 240),
-    "score_run": (1, 3000, 60),
-    "read_crime": (1, 2000, 20),
-    "judge_crime": (2, 4000, 120),
-    "write_report": (1, 3000, 30),
-}
+#: What the longest jobs ask for: cores, megabytes, minutes.
+TRAINING = (8, 32000, 1440)
+TRAININGS = ("pretrain_swav", "pretrain_detreg", "train_detector")
 
 
 def asked(job: dict[str, str]) -> tuple[int, int, int]:
@@ -36,27 +26,41 @@ def asked(job: dict[str, str]) -> tuple[int, int, int]:
     return int(wanted["cpu"]), round(memory), (24 * int(days or 0) + hours) * 60 + minutes
 
 
-def rule_of(job: dict[str, str]) -> str:
-    """Return the rule of a job, from the comment that the executor leaves."""
-    known = sorted(ASKED, key=len, reverse=True)
-    return next((rule for rule in known if rule in job.get("Comment", "")), "bundle")
+def rules_and_jobs(project) -> list[tuple[str, dict[str, str]]]:
+    """Return the jobs of a project with their rules (bundles: the group's name)."""
+    comment = re.compile(r"rule_(\w+?)(?:_wildcards_.*)?$")
+    return [(comment.match(job["Comment"])[1], job) for job in project.jobs()]
+
+
+def groups() -> dict[str, str]:
+    """Return the groups of the profile by rule."""
+    return yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())["groups"]
 
 
 def test_every_rule_asks_for_its_cores_memory_and_time(finished):
-    jobs = [job for job in finished.jobs() if rule_of(job) != "bundle"]
-    assert {rule_of(job): asked(job) for job in jobs} == ASKED
-    assert {job["Partition"] for job in jobs} == {"work"}
-    assert {job["JobState"] for job in jobs} == {"COMPLETED"}
+    planned = {
+        stage.rule: (stage.cores, stage.memory_mb, round(60 * stage.hours / stage.jobs))
+        for stage in read_plan((finished.folder / "said").read_text())
+        if stage.rule not in groups()
+    }
+    jobs = dict(rules_and_jobs(finished))
+    assert {rule: asked(jobs[rule]) for rule in planned} == planned
+    assert {rule: planned[rule] for rule in TRAININGS} == dict.fromkeys(TRAININGS, TRAINING)
+
+
+def test_every_job_ran_in_the_partition_and_was_well(finished):
+    assert {job["Partition"] for job in finished.jobs()} == {"work"}
+    assert {job["JobState"] for job in finished.jobs()} == {"COMPLETED"}
 
 
 def test_jobs_of_many_scenes_share_places_in_the_queue(finished):
-    groups = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())["groups"]
-    bundles = [job for job in finished.jobs() if rule_of(job) == "bundle"]
+    names = set(groups().values())
+    bundles = [rule for rule, _ in rules_and_jobs(finished) if rule.split("_")[0] in names]
     small = [
-        log for rule in groups for log in (finished.folder / "run" / "logs" / rule).rglob("*.log")
+        log for rule in groups() for log in (finished.folder / "run" / "logs" / rule).rglob("*.log")
     ]
     assert len(small) >= 15
-    assert len(bundles) <= len(groups) + 1
+    assert len(bundles) <= len(groups()) + 1
 
 
 def test_every_job_leaves_a_log_where_the_profile_says(finished):
@@ -70,18 +74,21 @@ def test_the_report_and_the_whole_of_the_run_are_there(finished):
     assert "detr-detreg_f100_s0" in (finished.folder / "run/report/index.html").read_text()
 
 
-def test_both_nodes_worked(finished):
-    assert {job["BatchHost"] for job in finished.jobs()} == {"n1", "n2"}
-
-
 def test_the_efficiency_report_tells_of_the_trainings(finished):
     if not finished.slurm.accounts:
         pytest.skip("no accounting database here: slurmdbd or MariaDB is missing")
-    tables = [pd.read_csv(path) for path in efficiency_reports(finished.folder)]
-    assert len(tables) == 1
-    assert any("pretrain_swav" in name for name in tables[0]["RuleName"].astype(str))
+    (report,) = (finished.folder / "logs" / "slurm").glob("efficiency_report_*.csv")
+    told = pd.read_csv(report).set_index("RuleName")
+    assert {f"rule_{rule}" for rule in TRAININGS} <= set(told.index.str.split("_wild").str[0])
+    assert told["MaxRSS_MB"].max() > 100
 
 
-def efficiency_reports(folder: Path) -> list[Path]:
-    """Return the efficiency reports of a project."""
-    return sorted((folder / "logs" / "slurm").rglob("*efficiency*.csv"))
+def test_a_training_on_a_gpu_asks_for_one_and_says_when_there_is_none(untrained):
+    settings = copy.deepcopy(SETTINGS)
+    settings["pretrain"]["swav"]["gpus"] = 1
+    untrained.write(settings)
+    ran = untrained.snakemake(SWAV, "--retries", "0")
+    (job,) = untrained.jobs()
+    assert "gres/gpu=1" in job["TRES"]
+    assert ran.returncode != 0
+    assert "1 asked for, none is there" in untrained.log("pretrain_swav")

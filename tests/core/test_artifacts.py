@@ -1,5 +1,7 @@
+import errno
 import json
 import os
+import shutil
 
 import pandas as pd
 import pytest
@@ -13,6 +15,7 @@ from urbanssl.artifacts import (
     write_table,
     written_whole,
 )
+from urbanssl.errors import DiskError
 
 
 def test_a_file_that_fails_half_way_is_not_there(tmp_path):
@@ -62,3 +65,23 @@ def test_a_table_carries_its_provenance(tmp_path):
 def test_the_hash_of_settings_depends_on_values_and_not_on_order():
     assert settings_hash({"a": 1, "b": 2}) == settings_hash({"b": 2, "a": 1})
     assert settings_hash({"a": 1}) != settings_hash({"a": 2})
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_named_with_the_remedy_and_leaves_no_half_a_file(tmp_path, code):
+    target = tmp_path / "tiles.npy"
+    with pytest.raises(DiskError, match=r"tiles.npy: no room to write it"), written_whole(target):
+        raise OSError(code, os.strerror(code))
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_writer_that_does_not_say_why_it_failed_is_asked_for_the_room_left(tmp_path, monkeypatch):
+    full = shutil.disk_usage(tmp_path)._replace(free=512)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: full)
+    with pytest.raises(DiskError), written_whole(tmp_path / "step.pt"):
+        raise RuntimeError("unexpected pos 576 vs 534")
+
+
+def test_other_failures_of_a_writer_stay_what_they_are(tmp_path):
+    with pytest.raises(PermissionError), written_whole(tmp_path / "step.pt"):
+        raise PermissionError(errno.EACCES, "denied")

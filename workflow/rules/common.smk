@@ -44,6 +44,11 @@ def minutes(base):
     return lambda wildcards, attempt: base * 2 ** (attempt - 1)
 
 
+def tasks(training):
+    """Return the tasks of a training's job: one a node, none (0) where SLURM counts by GPU."""
+    return 0 if training.gpus else training.nodes
+
+
 def initial_weights(wildcards):
     """Return the weights that an arm starts from, nothing for random ones."""
     weights = PLAN.initial_weights(wildcards.run)

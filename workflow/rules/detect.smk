@@ -24,6 +24,8 @@ rule train_detector:
         mem_mb=megabytes(6000),
         runtime=minutes(1440),
         gpu=SETTINGS.detect.gpus,
+        nodes=SETTINGS.detect.nodes,
+        tasks=tasks(SETTINGS.detect),
     params:
         settings=lambda wildcards: PLAN.training(wildcards.run),
         init=lambda wildcards: PLAN.runs[wildcards.run].settings.init,

@@ -28,6 +28,8 @@ rule pretrain_swav:
         mem_mb=megabytes(6000),
         runtime=minutes(1440),
         gpu=PRETRAIN.swav.gpus,
+        nodes=PRETRAIN.swav.nodes,
+        tasks=tasks(PRETRAIN.swav),
     params:
         settings=training_parameters(PRETRAIN.swav),
         strict=PRETRAIN.strict,
@@ -58,6 +60,8 @@ rule pretrain_mae:
         mem_mb=megabytes(6000),
         runtime=minutes(1440),
         gpu=PRETRAIN.mae.gpus,
+        nodes=PRETRAIN.mae.nodes,
+        tasks=tasks(PRETRAIN.mae),
     params:
         settings=training_parameters(PRETRAIN.mae),
         strict=PRETRAIN.strict,
@@ -116,6 +120,8 @@ rule pretrain_detreg:
         mem_mb=megabytes(6000),
         runtime=minutes(1440),
         gpu=PRETRAIN.detreg.gpus,
+        nodes=PRETRAIN.detreg.nodes,
+        tasks=tasks(PRETRAIN.detreg),
     params:
         settings=training_parameters(PRETRAIN.detreg),
         proposals=SETTINGS.section("proposals"),

@@ -41,7 +41,7 @@ def _tile_batches(job: TrainJob, rank: int, world: int) -> TileBatches:
 def _box_batches(job: TrainJob, recipe: Any, rank: int, world: int) -> BoxBatches:
     with DefaultScope.overwrite_default_scope(recipe.get("default_scope", "mmdet")):
         data = _proposed(job, recipe) if job.stage == "detreg" else _labelled(job, recipe)
-    workers = min(_MOST_WORKERS, job.threads // world - 1)
+    workers = min(_MOST_WORKERS, job.threads_each - 1)
     return BoxBatches(data, _steps(job, len(data), rank, world), max(0, workers))
 
 

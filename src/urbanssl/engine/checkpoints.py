@@ -12,8 +12,11 @@ import torch
 
 from urbanssl.artifacts import written_whole
 
-#: What reading a cut or damaged checkpoint raises.
-_DAMAGE = (RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile, KeyError, ValueError)
+#: What reading a checkpoint raises that is cut, damaged, or removed meanwhile by a second training.
+_DAMAGE = (
+    *(RuntimeError, EOFError, FileNotFoundError, pickle.UnpicklingError),
+    *(zipfile.BadZipFile, KeyError, ValueError),
+)
 
 
 def checkpoint_path(folder: Path, step: int) -> Path:
@@ -34,7 +37,7 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any], keep: int = 
     with written_whole(path) as temporary:
         torch.save({**state, "step": step}, temporary)
     for old in sorted(folder.glob("step_*.pt"))[:-keep]:
-        old.unlink()
+        old.unlink(missing_ok=True)
     return path
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -54,7 +56,7 @@ class TrainJob:
         weights: the initial weights, None for random ones.
         embedder: SwAV weights that make DETReg's target embeddings.
         seed: seed of the order of tiles and of every random number.
-        threads: processor cores.
+        threads: processor cores on each node.
         about: provenance for the outputs.
     """
 
@@ -118,13 +120,19 @@ class TrainJob:
                 path, str(error), "see TrainJob in urbanssl.engine.job"
             ) from None
 
+    @property
+    def threads_each(self) -> int:
+        """Threads of each process: its share of the node's cores, no more than there are."""
+        there = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+        return max(1, min(self.threads, there) // self.settings.local_processes)
+
     def fingerprint(self) -> str:
         """Return the hash of all that shapes the result: a checkpoint of another is not resumed.
 
-        Paths, threads and GPUs do not count; the contents of recipe and weights do.
+        Paths, threads, GPUs and nodes do not count; the contents of recipe and weights do.
         """
         settings = self.settings.model_dump(
-            mode="json", exclude={"gpus", "threads", "checkpoint_every"}
+            mode="json", exclude={"gpus", "nodes", "threads", "checkpoint_every"}
         )
         single = (self.recipe, self.weights, self.embedder, self.coco_train, self.splits)
         contents = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections import deque
@@ -13,24 +14,61 @@ from urbanssl.engine.job import TrainJob
 from urbanssl.errors import TrainingError
 
 _STOPPED = (143, -signal.SIGTERM)
+#: What a step within a SLURM job must know of it; the rest describes the step that starts it.
+_OF_THE_JOB = ("SLURM_JOB_ID", "SLURM_JOBID", "SLURM_CONF", "SLURM_CLUSTER_NAME")
 
 
 def command(job: TrainJob, job_file: str) -> list[str]:
-    """Return the command line that runs a job file."""
+    """Return the command line that runs a job file.
+
+    Raises:
+        TrainingError: it asks for several nodes and this is no SLURM job.
+    """
     entry = ["-m", "urbanssl.engine.train", job_file]
-    if job.settings.gpus <= 1:
+    processes, nodes = job.settings.local_processes, job.settings.nodes
+    if processes * nodes == 1:
         return [sys.executable, *entry]
-    torchrun = ["-m", "torch.distributed.run", "--standalone"]
-    return [sys.executable, *torchrun, f"--nproc-per-node={job.settings.gpus}", *entry]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={processes}"]
+    if nodes == 1:
+        return [*torchrun, "--standalone", *entry]
+    if "SLURM_JOB_ID" not in os.environ:
+        raise TrainingError.at(
+            "setting `nodes`",
+            f"{nodes}, but this is no SLURM job",
+            "run with `--profile slurm`, or set `nodes: 1`",
+        )
+    meeting = f"{socket.gethostname()}:{_free_port()}"
+    rendezvous = ["--rdzv-backend=c10d", f"--rdzv-endpoint={meeting}"]
+    rendezvous += [f"--rdzv-id={os.environ['SLURM_JOB_ID']}", f"--nnodes={nodes}"]
+    return [*_on_every_node(job), *torchrun, *rendezvous, *entry]
+
+
+def _on_every_node(job: TrainJob) -> list[str]:
+    """Return the srun that starts one torchrun a node, sharing what this step holds of the job."""
+    nodes, gpus = job.settings.nodes, job.settings.gpus
+    shared = ["--overlap", "--kill-on-bad-exit=1", f"--cpus-per-task={job.threads}"]
+    if gpus:
+        shared.append(f"--gpus-per-node={gpus // nodes}")
+    return ["srun", f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1", *shared]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        return int(probe.getsockname()[1])
 
 
 def environment(job: TrainJob) -> dict[str, str]:
     """Return the environment of a training: its share of threads for each process."""
-    each = max(1, job.threads // max(1, job.settings.gpus))
-    settings = {"OMP_NUM_THREADS": str(each), "PYTHONUNBUFFERED": "1"}
+    settings = {"OMP_NUM_THREADS": str(job.threads_each), "PYTHONUNBUFFERED": "1"}
     if job.settings.gpus == 0:
         settings["CUDA_VISIBLE_DEVICES"] = ""
-    return {**os.environ, **settings}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if job.settings.nodes == 1 or name in _OF_THE_JOB or not name.startswith("SLURM_")
+    }
+    return {**kept, **settings}
 
 
 def launch(job: TrainJob) -> None:
@@ -54,8 +92,11 @@ def launch(job: TrainJob) -> None:
         stderr=subprocess.STDOUT,
         text=True,
     )
+    told_to_stop = False
 
     def pass_on(number: int, frame: FrameType | None) -> None:
+        nonlocal told_to_stop
+        told_to_stop = True
         process.terminate()
 
     previous = signal.signal(signal.SIGTERM, pass_on)
@@ -67,7 +108,8 @@ def launch(job: TrainJob) -> None:
             process.terminate()
             process.wait()
         signal.signal(signal.SIGTERM, previous)
-    if status in _STOPPED:
+    # torchrun and srun end with a status of their own when they are told to stop.
+    if status in _STOPPED or (status and told_to_stop):
         raise SystemExit(143)
     if status:
         raise TrainingError.at(

@@ -23,6 +23,7 @@ from urbanssl.engine.data import step_seed
 from urbanssl.engine.facts import TrainingFacts
 from urbanssl.engine.log import Curve, say
 from urbanssl.engine.rank_state import gather_rank_buffers, restore_rank_buffers
+from urbanssl.engine.side_channel import SideChannel
 from urbanssl.engine.watch import check_finite
 from urbanssl.errors import TrainingError
 
@@ -106,6 +107,7 @@ class StepLoop(BaseLoop):
         self.probes: list[dict[str, float]] = []
         self.seconds = 0.0
         self._told_to_stop = False
+        self._side = SideChannel()
 
     @property
     def max_epochs(self) -> int:
@@ -164,9 +166,11 @@ class StepLoop(BaseLoop):
             self._step(batch)
             self.seconds = before + time.perf_counter() - began
             last = self._iter == self._max_iters
-            if last or self._told_to_stop or self._iter % self.checkpoint_every == 0:
+            # The signal may reach some processes a step later: all save after the same one.
+            stop = self._side.any(self._told_to_stop)
+            if last or stop or self._iter % self.checkpoint_every == 0:
                 self._save()
-            if self._told_to_stop and not last:
+            if stop and not last:
                 say(f"told to stop: saved after step {self._iter}")
                 raise StoppedBySignal
 
@@ -176,6 +180,7 @@ class StepLoop(BaseLoop):
         lr = float(self.runner.optim_wrapper.param_groups[0]["lr"])
         point = self.curve.add(self._iter, outputs, lr)
         if point is not None:
+            point |= self._side.mean({k: v for k, v in point.items() if k != "step"})
             check_finite(point)
         self.runner.call_hook(
             "after_train_iter", batch_idx=self._iter, data_batch=batch, outputs=outputs

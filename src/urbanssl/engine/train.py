@@ -61,7 +61,7 @@ def _join_processes(job: TrainJob) -> tuple[int, int]:
         problems.append(Problem("setting `batch_size`", what, f"take a multiple of {world}"))
     if problems:
         raise TrainingError.listing(problems, "the training cannot start")
-    torch.set_num_threads(max(1, job.threads // world))
+    torch.set_num_threads(job.threads_each)
     if world > 1 and not dist.is_initialized():
         if on_gpu:
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))

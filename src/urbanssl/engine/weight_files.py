@@ -16,7 +16,7 @@ import torch
 from mmengine.logging.history_buffer import HistoryBuffer
 from numpy._core import multiarray
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from urbanssl.artifacts import written_whole
 from urbanssl.errors import WeightsError
@@ -89,7 +89,8 @@ def write_weights(path: Path, state: Mapping[str, torch.Tensor], about: Mapping[
     """
     plain = {name: value.detach().cpu().contiguous().clone() for name, value in state.items()}
     with written_whole(path) as temporary:
-        save_file(plain, temporary, metadata=dict(about))
+        # Written by Python: safetensors' own writer does not pass on that the disk is full.
+        temporary.write_bytes(save(plain, metadata=dict(about)))
 
 
 def weights_about(path: Path) -> dict[str, str]:
