@@ -11,15 +11,21 @@ import sys
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 from urbanssl.errors import SettingsError
 from urbanssl.load_settings import load_settings
 from urbanssl.progress import Job, Progress
 from urbanssl.settings import Settings
+from urbanssl.stale_lock import note_run, release_if_dead
 
 _HEARTBEAT = 30.0
 _TAIL = 25
+#: Seconds that running jobs have to save and end.
+_PATIENCE = 120.0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -38,7 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
     except SettingsError as error:
         _say(str(error))
         return 1
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     follower = Follower(settings, Path(given.configfile), given.cores)
     status = follower.follow()
     if status == 0:
@@ -72,6 +79,8 @@ class Follower:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         _say(f"{self.settings.title}: everything goes to {self.settings.root}/")
         _say(f"  Snakemake's own account: {self.log}")
+        if release_if_dead():
+            _say("  a run was killed here; nothing of it is left, so this one goes on from there")
         command = [sys.executable, "-m", "snakemake", "--cores", str(self.cores), "--nocolor"]
         command += ["--configfile", str(self.configfile)]
         process = subprocess.Popen(
@@ -109,6 +118,7 @@ class Follower:
                     self._last.append(line)
                     ended = self.progress.read(line.rstrip("\n"), self.elapsed)
                     if not announced and self.progress.running:
+                        note_run(process.pid)  # it has begun a job, so that the lock is its own
                         announced, spoke = True, self._announce()
                     if ended is not None and ended.rule != "all":
                         spoke = self._tell_end(ended)
@@ -137,14 +147,15 @@ class Follower:
         return " and ".join(job.words for job in self.progress.running) or "between jobs"
 
     def _interrupted(self, process: subprocess.Popen[str]) -> int:
-        _say("\nstopping: waiting for the running jobs to save and end")
-        os.killpg(process.pid, signal.SIGINT)
+        _say("\nstopping: waiting for the running jobs to save and end (again: kills them)")
         try:
-            process.wait(timeout=60)
+            if process.poll() is None:
+                _stop(process)
+            process.wait(timeout=_PATIENCE)
         except (subprocess.TimeoutExpired, KeyboardInterrupt):
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            _say(f"killed; before the next run: {sys.executable} -m snakemake --unlock")
+            release_if_dead()
         _say("stopped; the same command goes on from here")
         return 130
 
@@ -180,6 +191,18 @@ class Follower:
         _say(f"  open {self.settings.root / 'report' / 'index.html'} in a browser")
         _say("  change a value in config/config.yaml and run again: only what it touches is redone")
         _say("  your own imagery, labels and crime table: README.md, `Bring your own data`")
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    """Tell Snakemake to start no more (SIGINT) and its jobs to save and end (SIGTERM).
+
+    Snakemake 9 gets no SIGTERM: it takes a lock when that comes, which it may hold already.
+    """
+    jobs = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGINT)
+    for job in jobs:
+        with suppress(psutil.NoSuchProcess):
+            job.terminate()
 
 
 def _pump(process: subprocess.Popen[str], lines: queue.Queue[str | None]) -> None:

@@ -1,5 +1,6 @@
 """`make demo` says what is running, how it ended, and where to look when it failed."""
 
+import json
 import os
 import shutil
 import signal
@@ -66,18 +67,51 @@ def test_a_failed_stage_is_named_with_the_end_of_its_log_and_how_to_go_on(demo):
     assert "next steps" not in said
 
 
-def test_a_stopped_run_ends_and_leaves_no_lock(demo, tmp_path):
-    process = demo("sleep 100; touch {output}")
-    deadline = time.monotonic() + 60
-    while not (tmp_path / "logs/b.log").exists():
+SLOW = "sleep 100; touch {output}"
+
+
+def wait_for_job(process: subprocess.Popen, folder: Path) -> None:
+    """Wait until the second job has begun and the demo has noted that the lock is its own."""
+    deadline = time.monotonic() + 120
+    while not (
+        (folder / "logs/b.log").exists() and (folder / ".snakemake/run_of_demo.json").exists()
+    ):
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def locks(folder: Path) -> list[Path]:
+    return list((folder / ".snakemake" / "locks").glob("*"))
+
+
+def test_a_stopped_run_ends_and_leaves_no_lock(demo, tmp_path):
+    process = demo(SLOW)
+    wait_for_job(process, tmp_path)
+    assert locks(tmp_path)
     os.kill(process.pid, signal.SIGINT)
-    said, _ = process.communicate(timeout=90)
+    said, _ = process.communicate(timeout=200)
     assert process.returncode == 130, said
     assert "goes on from here" in said
-    assert not list((tmp_path / ".snakemake" / "locks").glob("*"))
+    assert not locks(tmp_path)
+
+
+def test_a_killed_run_is_gone_on_with_by_the_next_and_two_at_once_are_refused(demo, tmp_path):
+    process = demo(SLOW)
+    wait_for_job(process, tmp_path)
+    refused, _ = demo(SLOW).communicate(timeout=120)
+    assert "another run is at work" in refused
+    assert process.poll() is None
+    group = json.loads((tmp_path / ".snakemake/run_of_demo.json").read_text())["group"]
+    os.kill(process.pid, signal.SIGKILL)
+    os.killpg(group, signal.SIGKILL)
+    process.communicate(timeout=60)
+    assert locks(tmp_path)
+    again = demo("touch {output}")
+    said, _ = again.communicate(timeout=120)
+    assert again.returncode == 0, said
+    assert "a run was killed here" in said
+    assert not locks(tmp_path)
 
 
 def test_wrong_settings_are_said_before_snakemake_starts(demo, tmp_path):
