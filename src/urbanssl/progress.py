@@ -30,6 +30,7 @@ STAGES: dict[str, tuple[str, float]] = {
     "merge_boxes": ("merging boxes", 6),
     "score_run": ("scoring a detector", 15),
     "calibrate_scores": ("calibrating the scores", 5),
+    "draw_filters": ("drawing random filters", 5),
     "extract_features": ("extracting features", 12),
     "read_crime": ("reading the crime table", 5),
     "pool_features": ("pooling features to areas", 6),

@@ -13,9 +13,13 @@ from urbanssl.features.coordinates import coordinates
 from urbanssl.features.extract import extract, in_batches
 from urbanssl.features.histogram import colour_histogram, histogram_columns
 from urbanssl.features.objects import object_density
-from urbanssl.features.rcf import convolved_features, draw_filters, whitened_filters
+from urbanssl.features.rcf import (
+    convolved_features,
+    draw_filters,
+    whitened_filters,
+    write_filters,
+)
 from urbanssl.features.texture import texture, texture_columns
-from urbanssl.settings import FeatureSettings
 
 
 @pytest.fixture
@@ -39,6 +43,7 @@ def scene(tmp_path):
             "georeferenced": True,
         }
     ).to_parquet(tmp_path / "tiles.parquet")
+    write_filters([tmp_path / "tiles.npy"], 8, 0, tmp_path / "filters.npy")
     return tmp_path
 
 
@@ -49,15 +54,13 @@ def run(scene, name, **given):
         scene / "tiles.parquet",
         scene / "out.npy",
         scene / "out.json",
-        FeatureSettings(rcf_filters=8),
-        given.pop("seed", 0),
         **{
             "weights": None,
             "recipe": None,
             "boxes": None,
             "calibration": None,
             "classes": CLASSES,
-            "training_arrays": [scene / "tiles.npy"],
+            "filters": scene / "filters.npy",
             "about": {"seed": 0},
             **given,
         },
@@ -81,9 +84,11 @@ def test_batches_give_what_single_tiles_give(scene):
 
 
 def test_random_filters_depend_on_the_seed_and_on_nothing_else(scene):
-    first, _ = run(scene, "rcf", seed=1)
-    again, _ = run(scene, "rcf", seed=1)
-    other, _ = run(scene, "rcf", seed=2)
+    def features(seed):
+        write_filters([scene / "tiles.npy"], 8, seed, scene / "filters.npy")
+        return run(scene, "rcf")[0]
+
+    first, again, other = features(1), features(1), features(2)
     assert np.array_equal(first, again)
     assert not np.allclose(first, other)
 
@@ -116,7 +121,7 @@ def test_filters_of_tiles_without_any_texture_stay_finite():
 
 def test_no_training_tiles_are_an_error(scene):
     with pytest.raises(SceneError, match="no training tiles"):
-        run(scene, "rcf", training_arrays=[])
+        write_filters([], 8, 0, scene / "none.npy")
 
 
 def test_histogram_tells_colours_apart():

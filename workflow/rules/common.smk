@@ -107,12 +107,6 @@ def cheapest_set():
     ][0]
 
 
-def feature_settings(wildcards):
-    """Return the settings that change a feature set, so that others do not run again."""
-    own = {"rcf_filters"} if wildcards.name == "rcf" else set()
-    return SETTINGS.features.model_dump(mode="json", include=own)
-
-
 def study_boxes():
     """Return the merged boxes of the study area, nothing where no detector is trained."""
     return expand(
@@ -122,8 +116,6 @@ def study_boxes():
     )
 
 
-def feature_training(wildcards):
-    """Return the tiles that random filters are drawn from, nothing for other sets."""
-    return (
-        tile_files(PLAN.pretraining, ["tiles.npy"]) if wildcards.name == "rcf" else []
-    )
+def feature_filters(wildcards):
+    """Return the random filters, nothing for other sets."""
+    return rules.draw_filters.output.filters if wildcards.name == "rcf" else []

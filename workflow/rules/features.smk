@@ -32,6 +32,30 @@ rule calibrate_scores:
         "../scripts/calibrate_scores.py"
 
 
+# Once for all scenes: were every scene to read all training tiles, the graph of jobs would grow
+# with the square of their number.
+rule draw_filters:
+    input:
+        arrays=tile_files(PLAN.pretraining, ["tiles.npy"]),
+    output:
+        filters=R / "features/rcf_filters.npy",
+    log:
+        R / "logs/draw_filters.log",
+    benchmark:
+        R / "benchmarks/draw_filters.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(30),
+    params:
+        filters=SETTINGS.features.rcf_filters,
+        seed=SEED,
+        code=code("urbanssl.features.rcf"),
+    script:
+        "../scripts/draw_filters.py"
+
+
 rule extract_features:
     input:
         array=rules.tile_scene.output.array,
@@ -40,7 +64,7 @@ rule extract_features:
         recipe=feature_recipe,
         boxes=feature_boxes,
         calibration=feature_calibration,
-        training_arrays=feature_training,
+        filters=feature_filters,
     output:
         array=R / "features/{name}/{scene}.npy",
         columns=R / "features/{name}/{scene}.json",
@@ -54,7 +78,6 @@ rule extract_features:
         mem_mb=megabytes(4000),
         runtime=minutes(120),
     params:
-        features=feature_settings,
         classes=list(SETTINGS.labels.classes),
         seed=SEED,
         code=lambda wildcards: code(

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from urbanssl.settings import FeatureSettings
-from urbanssl.stage import optional_path, paths, stage
+from urbanssl.stage import optional_path, stage
 
 with stage(snakemake) as about:
     from urbanssl.features.extract import extract
@@ -14,13 +13,11 @@ with stage(snakemake) as about:
         Path(snakemake.input.table),
         Path(snakemake.output.array),
         Path(snakemake.output.columns),
-        FeatureSettings(**snakemake.params.features),
-        snakemake.params.seed,
         weights=optional_path(snakemake.input.weights),
         recipe=optional_path(snakemake.input.recipe),
         boxes=optional_path(snakemake.input.boxes),
         calibration=optional_path(snakemake.input.calibration),
         classes=snakemake.params.classes,
-        training_arrays=paths(snakemake.input.training_arrays),
+        filters=optional_path(snakemake.input.filters),
         about=about,
     )

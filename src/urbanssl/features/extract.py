@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from urbanssl.artifacts import write_json, written_whole
 from urbanssl.errors import SceneError, SettingsError
-from urbanssl.settings import FeatureSettings
 
 Floats = NDArray[np.float32]
 
@@ -26,14 +25,12 @@ def extract(
     table: Path,
     output: Path,
     columns: Path,
-    settings: FeatureSettings,
-    seed: int,
     weights: Path | None,
     recipe: Path | None,
     boxes: Path | None,
     calibration: Path | None,
     classes: Sequence[str],
-    training_arrays: list[Path],
+    filters: Path | None,
     about: dict[str, Any],
 ) -> None:
     """Write the features of a scene's tiles.
@@ -44,14 +41,12 @@ def extract(
         table: `tiles.parquet` of the scene.
         output: `.npy`, (N, D) float32 in the order of the tiles.
         columns: JSON beside it, naming the D columns.
-        settings: `rcf_filters`.
-        seed: of random filters.
         weights: of a network.
         recipe: of a network.
         boxes: predicted boxes of the scene (`objects`).
         calibration: what their scores are worth (`objects`).
         classes: classes of the detector, in order.
-        training_arrays: shards that random filters are drawn from (`rcf`).
+        filters: random filters (`rcf`), written by `draw_filters`.
         about: provenance.
 
     Raises:
@@ -73,9 +68,7 @@ def extract(
         values = objects_of_scene(_needed(boxes, name, "boxes"), known, rows, classes)
         names = list(classes)
     else:
-        function, named = _of_pixels(
-            name, settings, seed, weights, recipe, classes, training_arrays
-        )
+        function, named = _of_pixels(name, weights, recipe, classes, filters)
         values = in_batches(tiles, function)
         names = named or [f"{name}{n}" for n in range(values.shape[1])]
     with written_whole(output) as temporary:
@@ -91,12 +84,10 @@ def _needed(path: Path | None, name: str, what: str) -> Path:
 
 def _of_pixels(
     name: str,
-    settings: FeatureSettings,
-    seed: int,
     weights: Path | None,
     recipe: Path | None,
     classes: Sequence[str],
-    training_arrays: Sequence[Path],
+    filters: Path | None,
 ) -> tuple[Callable[[NDArray[np.uint8]], Floats], list[str] | None]:
     """Return the function from tiles to features of a set, and its column names if it has any."""
     if name == "histogram":
@@ -108,10 +99,10 @@ def _of_pixels(
 
         return texture, texture_columns()
     if name == "rcf":
-        from urbanssl.features.rcf import draw_filters, open_shards, rcf
+        from urbanssl.features.rcf import rcf
 
-        filters = draw_filters(open_shards(training_arrays), settings.rcf_filters, seed)
-        return lambda tiles: rcf(tiles, filters), None
+        drawn = np.load(_needed(filters, name, "filters"))
+        return lambda tiles: rcf(tiles, drawn), None
     from urbanssl.features.networks import network_features
 
     function = network_features(

@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from urbanssl.artifacts import written_whole
 from urbanssl.errors import SceneError
 
 Floats = NDArray[np.float32]
@@ -117,13 +118,13 @@ def draw_filters(arrays: Sequence[NDArray], filters: int, seed: int) -> Floats:
         raise SceneError.at(
             "features rcf", "no training tiles to draw filters from", "see pretrain.roles"
         )
-    shard = np.repeat(np.arange(len(arrays)), counts)
-    place = np.concatenate([np.arange(count) for count in counts])
-    chosen = generator.permutation(len(shard))[:IMAGES]
+    ends = np.cumsum(counts)
+    chosen = generator.permutation(int(ends[-1]))[:IMAGES]
     share = -(-max(PATCHES, filters) // len(chosen))
     patches = []
     for index in np.sort(chosen):
-        tile = arrays[shard[index]][place[index]]
+        shard = int(np.searchsorted(ends, index, side="right"))
+        tile = arrays[shard][index - (ends[shard] - counts[shard])]
         last = np.array(tile.shape[:2]) - PATCH + 1
         corners = generator.integers(0, last, size=(share, 2))
         windows = np.lib.stride_tricks.sliding_window_view(tile, (PATCH, PATCH), axis=(0, 1))
@@ -204,6 +205,18 @@ def rcf(tiles: NDArray, filters: Floats) -> Floats:
         return convolved_features(images, torch.from_numpy(filters)).numpy()
 
 
-def open_shards(paths: Sequence[Path]) -> list[NDArray]:
-    """Return shards memory-mapped."""
-    return [np.load(path, mmap_mode="r") for path in paths]
+def write_filters(arrays: Sequence[Path], filters: int, seed: int, output: Path) -> None:
+    """Draw filters once for all scenes, stage `draw_filters`.
+
+    Args:
+        arrays: `tiles.npy` of the training scenes.
+        filters: number of filters F.
+        seed: of the draw.
+        output: `.npy` to write, (F, 3, P, P) float32.
+
+    Raises:
+        SceneError: there is no training tile.
+    """
+    drawn = draw_filters([np.load(path, mmap_mode="r") for path in arrays], filters, seed)
+    with written_whole(output) as temporary:
+        np.save(temporary, drawn)
