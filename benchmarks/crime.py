@@ -26,6 +26,8 @@ def made_up(areas: int, sets: int, width: int) -> Study:
     plane = np.column_stack(np.divmod(place, side)) * 500.0
     points = plane + 1e6 * np.arange(10).repeat(areas // 10)[:, None]
     signal = rng.normal(size=count)
+    rate = np.exp(5 + signal + rng.normal(size=count))
+    population = rng.integers(500, 5000, count).astype(float)
     names = ["objects", "swav", "mae", "detr", "vitdet", "rcf", "histogram", "texture"][: sets - 1]
     features = {name: rng.normal(size=(count, width)) for name in names}
     # Sixteen classes of objects, five statistics of each, as pooling writes them.
@@ -39,8 +41,8 @@ def made_up(areas: int, sets: int, width: int) -> Study:
     return Study(
         area_id=np.array([f"{n:05d}" for n in range(count)]),
         region=region,
-        rate=np.exp(5 + signal + rng.normal(size=count)),
-        population=rng.integers(500, 5000, count).astype(float),
+        rate=rate,
+        population=population,
         points=points,
         plane=plane,
         features=features,
@@ -48,6 +50,7 @@ def made_up(areas: int, sets: int, width: int) -> Study:
         total=count,
         elsewhere=np.zeros((0, 2)),
         left_out={},
+        count=rng.poisson(rate * population / 1e5).astype(float),
     )
 
 

@@ -120,3 +120,17 @@ def test_columns_that_do_not_fit_the_array_are_refused(tmp_path):
     scene = Scene("s", (), frozenset({"study"}))
     with pytest.raises(AreaError, match="extract the features of this scene again"):
         run(tmp_path, tiles([(0, 0)]), scene, areas([(0, 0, 9, 9)]), width=3)
+
+
+def test_quantiles_and_extremes_of_an_area_are_those_of_its_tiles():
+    values = np.arange(101.0)[:, None]
+    shares = Shares(np.zeros(101, int), np.arange(101), np.ones(101), np.ones(1))
+    pooled = pool(values, shares, 1, ["min", "q10", "q90", "max"])
+    found = [pooled[name][0, 0] for name in ("min", "q10", "q90", "max")]
+    assert found == pytest.approx([0, 10, 90, 100], abs=0.5)
+
+
+def test_quantiles_weigh_tiles_by_their_share():
+    rows, weight = np.array([[0.0], [1.0]]), np.array([9.0, 1.0])
+    assert weighted_quantile(rows, weight, 0.4)[0] == 0
+    assert weighted_quantile(rows, weight, 0.96)[0] == 1

@@ -90,7 +90,7 @@ def find_drivers(
                     share=weight,
                     effect=tile_effects(values[tile], weight, slope, statistics, change),
                 )
-                rows.append(found[list(_COLUMNS)])
+                rows.append(found[list(_COLUMNS)].sort_values("tile_id"))
     empty = pd.DataFrame({key: pd.Series(dtype=kind) for key, kind in _COLUMNS.items()})
     write_table(output, pd.concat(rows, ignore_index=True) if rows else empty, about)
 

@@ -14,9 +14,7 @@ from urbanssl.crime.held_out import HeldOut, Target
 from urbanssl.crime.intervals import interval
 from urbanssl.crime.metrics import Weights
 from urbanssl.crime.permutation import p_value
-from urbanssl.crime.rates import PER
 from urbanssl.crime.surrogates import refitted_auc
-from urbanssl.crime.targets import log_rate
 
 Floats = NDArray[np.float64]
 #: Labels (P, n) of each fold.
@@ -89,7 +87,10 @@ def _value_scores(predicted: Floats, target: Target, weights: Weights) -> dict[s
 def count_row(
     name: str, found: CountedOut, counted: Counted, target: Target, weights: Weights
 ) -> dict[str, Any]:
-    """Return the scores of expected counts: of the log rate, and the deviance explained.
+    """Return the scores of expected counts: the order of rates, and the deviance explained.
+
+    The logarithm of an expected rate lies above the expected log rate, so R2 of the log rate, by
+    which ridge regression is judged, would do it wrong.
 
     Args:
         name: of the feature set.
@@ -102,6 +103,7 @@ def count_row(
         np.sqrt(np.maximum(deviance(counted.count, rate * counted.people, found.dispersion), 0))
         for rate in (found.rate, found.guess)
     )
+    ranks = _value_scores(found.rate, target, weights)
     nothing = np.zeros(len(errors))
     explained = [
         # The share of the deviance that is taken away is R2 of its signed root.
@@ -112,7 +114,7 @@ def count_row(
         "features": name,
         "model": counted.family,
         "scheme": target.scheme.name,
-        **_value_scores(log_rate(found.rate * PER), target, weights),
+        **{key: ranks[key] for key in ("spearman", "spearman_interval")},
         "deviance_explained": float(explained[0][0]),
         "deviance_explained_interval": interval(explained[1]),
     }
