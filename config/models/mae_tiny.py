@@ -2,6 +2,7 @@
 # He et al. 2022, with a narrow encoder and decoder.
 default_scope = "mmengine"
 custom_imports = dict(imports=["urbanssl.ssl.mae_model"])
+sync_bn = "torch"  # the patches of this one have batch norms
 
 model = dict(
     type="MAE",
@@ -15,6 +16,7 @@ model = dict(
     decoder_heads=3,
     scale=(0.3, 1.0),
     hierarchical_patches=True,
+    norm_pixels=False,  # a flat patch brought to unit deviation is nothing but the sensor's noise
 )
 
 optim_wrapper = dict(
@@ -34,3 +36,8 @@ custom_hooks = [
     ),
     dict(type="ProbeBlocks", tiles=300, side=8, times=2),
 ]
+
+# A vision transformer of any origin; decoder and last norm where the file has them.
+initial_weights = dict(
+    file=dict(prefixes={"": ""}, optional=["^decoder_", "^mask_token", "^norm"], expected=1.0),
+)

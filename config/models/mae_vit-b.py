@@ -32,3 +32,8 @@ custom_hooks = [
     ),
     dict(type="ProbeBlocks", tiles=2048, times=5),
 ]
+
+# A vision transformer of any origin; decoder and last norm where the file has them.
+initial_weights = dict(
+    file=dict(prefixes={"": ""}, optional=["^decoder_", "^mask_token", "^norm"], expected=1.0),
+)

@@ -26,7 +26,7 @@ auto_scale_lr = dict(base_batch_size=256)
 param_scheduler = [dict(type="SwavLR", warmup=0, end=1.0, final=0.001)]
 
 custom_hooks = [
-    dict(type="FreezePrototypes", steps=0.005),
+    dict(type="FreezePrototypes"),
     dict(
         type="StopAtStall",
         remedy="train longer, freeze prototypes for fewer steps, or take fewer prototypes",
@@ -37,5 +37,31 @@ custom_hooks = [
         floor=0.01,
         remedy="lower `lr`; check that tiles differ from each other",
     ),
+    dict(
+        type="StopAtCollapse",
+        key="code_entropy",
+        share_of="ln_k",
+        ceiling=0.98,
+        remedy="codes are flat: lower `epsilon`, lengthen `queue`, take fewer prototypes",
+    ),
+    dict(
+        type="StopAtCollapse",
+        key="used_prototypes",
+        floor=0.1,
+        remedy="prototypes are dead: take fewer, lengthen `queue`, lower `lr`",
+    ),
     dict(type="ProbeBlocks", tiles=2048, times=5),
 ]
+
+# A ResNet of any origin; projection and prototypes where the file has them.
+initial_weights = dict(
+    file=dict(
+        prefixes={
+            "": "backbone.",
+            "projection_head.": "projection_head.",
+            "prototypes.": "prototypes.",
+        },
+        optional=["^projection_head", "^prototypes"],
+        expected=1.0,
+    ),
+)

@@ -2,6 +2,7 @@
 # Caron et al. 2020; crops, prototypes and projection are scaled down with the tiles and the batch.
 default_scope = "mmengine"
 custom_imports = dict(imports=["urbanssl.ssl.swav_model"])
+sync_bn = "torch"
 
 model = dict(
     type="SwAV",
@@ -25,7 +26,7 @@ auto_scale_lr = dict(base_batch_size=32)
 param_scheduler = [dict(type="SwavLR", warmup=0.1, end=1.0, start=0.1, final=0.01)]
 
 custom_hooks = [
-    dict(type="FreezePrototypes", steps=0.02),
+    dict(type="FreezePrototypes"),
     dict(
         type="StopAtStall",
         stop=False,  # so few steps may end near ln K; the probe and the curve tell
@@ -37,5 +38,33 @@ custom_hooks = [
         floor=0.01,
         remedy="lower `lr`; check that tiles differ from each other",
     ),
+    dict(
+        type="StopAtCollapse",
+        key="code_entropy",
+        share_of="ln_k",
+        ceiling=0.98,
+        stop=False,
+        remedy="codes are flat: lower `epsilon`, lengthen `queue`, take fewer prototypes",
+    ),
+    dict(
+        type="StopAtCollapse",
+        key="used_prototypes",
+        floor=0.1,
+        stop=False,
+        remedy="prototypes are dead: take fewer, lengthen `queue`, lower `lr`",
+    ),
     dict(type="ProbeBlocks", tiles=300, side=8, times=2, size=96),
 ]
+
+# A ResNet of any origin; projection and prototypes where the file has them.
+initial_weights = dict(
+    file=dict(
+        prefixes={
+            "": "backbone.",
+            "projection_head.": "projection_head.",
+            "prototypes.": "prototypes.",
+        },
+        optional=["^projection_head", "^prototypes"],
+        expected=1.0,
+    ),
+)

@@ -160,7 +160,18 @@ class Budget(Section):
     )
     threads: PositiveInt = Field(1, description="processor cores of the job, on each of its nodes")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="arithmetic of the forward pass")
+    compiled: bool = Field(
+        False, description="compile the networks of SwAV and MAE: minutes at first, then faster"
+    )
     checkpoint_every: PositiveInt = Field(50, description="steps between two checkpoints")
+    on_trouble: Literal["stop", "warn", "adapt"] = Field(
+        "stop",
+        description=(
+            "what is done about a loss that is no number or learns nothing and about features "
+            "that collapse: stop, warn, or adapt (sharper codes, half the learning rate, back "
+            "to the last checkpoint)"
+        ),
+    )
 
     @property
     def local_processes(self) -> int:
@@ -190,6 +201,9 @@ class SwavSettings(TrainSettings):
     """SwAV pretraining."""
 
     recipe: str = Field("config/models/swav_tiny.py", description="mmengine config of the network")
+    weights: str | None = Field(
+        None, description="weights to start from (official SwAV, torchvision, mmpretrain)"
+    )
     steps: PositiveInt = Field(150, description="training steps (batches)")
     batch_size: PositiveInt = Field(32, description="images a step, over all processes")
 
@@ -198,6 +212,9 @@ class MaeSettings(TrainSettings):
     """MAE pretraining."""
 
     recipe: str = Field("config/models/mae_tiny.py", description="mmengine config of the network")
+    weights: str | None = Field(
+        None, description="weights to start from (official MAE, timm, mmpretrain)"
+    )
     steps: PositiveInt = Field(200, description="training steps (batches)")
     batch_size: PositiveInt = Field(32, description="images a step, over all processes")
 
@@ -227,6 +244,13 @@ class PretrainSettings(Section):
             "their use is declared in the report"
         ),
     )
+    probe: str | None = Field(
+        None,
+        description=(
+            "folder of labelled images (class/image, or train/ and test/ of these) that the "
+            "features are probed with; null: on which block of a scene a tile lies"
+        ),
+    )
     swav: SwavSettings = Field(default_factory=SwavSettings)  # type: ignore[arg-type]
     mae: MaeSettings = Field(default_factory=MaeSettings)  # type: ignore[arg-type]
     detreg: DetregSettings = Field(default_factory=DetregSettings)  # type: ignore[arg-type]
@@ -235,8 +259,16 @@ class PretrainSettings(Section):
 class ProposalSettings(Section):
     """Class-agnostic boxes for DETReg."""
 
-    method: Literal["selective_search", "random", "grid"] = Field(
-        "selective_search", description="where the boxes come from; random and grid are ablations"
+    method: Literal["selective_search", "random", "grid", "file"] = Field(
+        "selective_search",
+        description="where the boxes come from; random and grid are ablations, file reads `file`",
+    )
+    file: str | None = Field(
+        None,
+        description=(
+            "table of boxes (Parquet or CSV) with method file: columns `scene`, `image`, `x1`, "
+            "`y1`, `x2`, `y2` in image pixels, and `score` where they have a rank"
+        ),
     )
     size: Annotated[int, Field(ge=32, le=1024)] = Field(
         128, description="side in pixels to which a tile is resized for the search"
@@ -246,11 +278,19 @@ class ProposalSettings(Section):
         "random", description="random: as the original, leaning to small regions; ranked: large"
     )
 
+    @model_validator(mode="after")
+    def _file_goes_with_its_method(self) -> ProposalSettings:
+        if (self.method == "file") != (self.file is not None):
+            raise ValueError("`file` is given with `method: file`, and only then")
+        return self
+
 
 class ArmSettings(Section):
     """One arm of the comparison: a network and how it starts."""
 
-    recipe: str = Field(description="mmdet config of the detector")
+    recipe: str = Field(
+        description="mmdet config of the detector: a path, or `mmdet::` and a name of its own"
+    )
     init: Init = Field(description="where its weights come from")
     weights: str | None = Field(None, description="weights file, with init: file")
     steps: PositiveInt | None = Field(
@@ -269,8 +309,8 @@ def _default_arms() -> dict[str, ArmSettings]:
     return {
         "detr-random": ArmSettings(recipe=detr, init="random", weights=None, steps=None),
         "detr-detreg": ArmSettings(recipe=detr, init="detreg", weights=None, steps=None),
-        "vitdet-random": ArmSettings(recipe=vitdet, init="random", weights=None, steps=450),
-        "vitdet-mae": ArmSettings(recipe=vitdet, init="mae", weights=None, steps=450),
+        "vitdet-random": ArmSettings(recipe=vitdet, init="random", weights=None, steps=380),
+        "vitdet-mae": ArmSettings(recipe=vitdet, init="mae", weights=None, steps=380),
     }
 
 
@@ -298,6 +338,13 @@ class PredictSettings(Section):
     study_arm: str = Field("detr-detreg", description="the arm that counts objects in areas")
     min_score: Share = Field(0.05, description="boxes with a lower score are dropped")
     max_per_tile: PositiveInt = Field(100, description="boxes kept of each tile, best first")
+    merge: Literal["nms", "fusion"] = Field(
+        "nms",
+        description=(
+            "of boxes that are one object, nms keeps the best; fusion takes their mean, weighted "
+            "by score, and lowers the score where a tile that shows the object did not find it"
+        ),
+    )
     merge_iou: Share = Field(0.5, description="IoU from which boxes of one class are one object")
     batch_size: PositiveInt = Field(16, description="tiles predicted at once")
 

@@ -1,5 +1,8 @@
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
+import pytest
 
 from urbanssl.engine.data import Shards, TileBatches, kept_tiles, step_seed
 from urbanssl.engine.order import StepBatches, epoch_order, places
@@ -15,6 +18,28 @@ def test_kept_tiles_are_counted_over_all_shards(shards):
     kept = Shards(shards, [np.array([2, 5]), np.array([4])])
     assert len(kept) == 3
     assert kept.gather(np.arange(3))[:, 0, 0, 0].tolist() == [2, 5, 14]
+
+
+def test_memory_does_not_grow_with_the_tiles_that_are_read(tmp_path):
+    """A million tiles in a sparse file: the process holds the batch, not what it has read."""
+    header = np.lib.format.open_memmap(tmp_path / "t.npy", "w+", np.uint8, (1_000_000, 32, 32, 3))
+    del header
+    shards = Shards([tmp_path / "t.npy"])
+    batches = StepBatches(len(shards), 256, 400, 0, 0, 1)
+    shards.gather(np.array([tile for _, tile in next(iter(batches))]))
+    before = Path("/proc/self/statm").read_text().split()[1]
+    for batch in batches:
+        assert shards.gather(np.array([tile for _, tile in batch])).shape == (256, 32, 32, 3)
+    after = Path("/proc/self/statm").read_text().split()[1]
+    # 300 MB are read; pages of 4 kB.
+    assert (int(after) - int(before)) * 4096 < 30e6
+
+
+def test_a_shard_cut_short_is_named(shards):
+    whole = Shards(shards)
+    shards[1].write_bytes(shards[1].read_bytes()[:-1])
+    with pytest.raises(OSError, match=r"scene1.*ends before tile 4"):
+        whole.gather(np.array([11]))
 
 
 def test_strict_leaves_out_all_labelled_tiles_but_those_of_the_train_split(shards, tmp_path):

@@ -116,6 +116,25 @@ def test_not_a_number_stops_the_training(make_job):
         train(job)
 
 
+def test_not_a_number_is_met_by_going_back_with_a_smaller_learning_rate(make_job, capsys):
+    # Any rate diverges: five times back to the checkpoint, then the training stops.
+    job = make_job(
+        settings=Budget(steps=9, batch_size=4, lr=1e30, checkpoint_every=1, on_trouble="adapt")
+    )
+    with pytest.raises(TrainingError, match="not finite"):
+        train(job)
+    assert capsys.readouterr().out.count("ADAPTED") == 5
+    good = newest_checkpoint(job.work, job.fingerprint(), print)
+    assert good["step"] == 1, "the checkpoint before the first bad step"
+
+
+def test_a_learning_rate_far_from_the_recipes_is_warned_of(make_job, capsys):
+    job = make_job(settings=Budget(steps=1, batch_size=4, lr=0.01))
+    job.recipe.write_text(job.recipe.read_text() + "auto_scale_lr = dict(base_batch_size=4)\n")
+    train(job)
+    assert "0.01 is 0.1 times the recipe's 0.1 for batches of 4" in capsys.readouterr().out
+
+
 def test_bf16_trains_on_cpu(make_job):
     job = make_job(settings=Budget(steps=3, batch_size=4, precision="bf16"))
     train(job)

@@ -1,11 +1,10 @@
 """SwAV and MAE trained by the engine: exact resume, weights that others can load, refusals."""
 
 import json
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
-import time
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from safetensors.torch import load_file
 
 from urbanssl.engine.checkpoints import newest_checkpoint
 from urbanssl.engine.job import TrainJob
+from urbanssl.engine.loop import StepLoop
 from urbanssl.engine.train import train
 from urbanssl.engine.weights import load_weights
 from urbanssl.errors import TrainingError
@@ -29,8 +29,8 @@ SWAV = """
 _base_ = {base!r}
 model = dict(crops=[dict(_delete_=True, count=2, size=32, scale=(0.2, 1.0)),
                     dict(_delete_=True, count=1, size=16, scale=(0.05, 0.2))],
-             prototypes=8, projection=(16, 8), queue=16, queue_start=2)
-custom_hooks = [dict(type="FreezePrototypes", steps=2)]
+             prototypes=8, projection=(16, 8), queue=16, queue_start=2, freeze=2)
+custom_hooks = [dict(type="FreezePrototypes")]
 """
 MAE = """
 _base_ = {base!r}
@@ -79,30 +79,61 @@ def make_job(tmp_path, arrays):
     return build
 
 
-def test_swav_killed_at_any_step_ends_with_the_weights_of_an_undisturbed_run(make_job, tmp_path):
-    whole = make_job("swav", "swav_tiny.py", "whole", steps=9, checkpoint_every=3)
+def _train_and_die(job, step):
+    """Run a training that is killed (SIGKILL) before a step."""
+    torch.set_num_threads(1)
+    whole = StepLoop._step
+
+    def dying(loop, batch):
+        if loop.iter == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+        whole(loop, batch)
+
+    StepLoop._step = dying
+    train(job)
+
+
+@pytest.fixture(scope="module")
+def processes():
+    """Start processes that have imported what trains, each in a moment."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["urbanssl.ssl.swav_model", "urbanssl.ssl.mae_model"])
+    return context
+
+
+def _copy_of(job, name):
+    work = job.work.parent / name
+    return replace(
+        job, work=work, output_weights=work / "weights.safetensors", output_log=work / "log.json"
+    )
+
+
+@pytest.mark.parametrize(
+    ("stage", "recipe", "kills"),
+    # Killed with frozen prototypes and no checkpoint, with the queue in use, at the last step.
+    [("swav", "swav_tiny.py", [1, 6, 8]), ("mae", "mae_tiny.py", [2, 7])],
+)
+def test_a_training_killed_at_any_step_ends_with_the_weights_of_an_undisturbed_one(
+    make_job, processes, stage, recipe, kills
+):
+    whole = make_job(stage, recipe, "whole", steps=9, checkpoint_every=5)
     train(whole)
-    broken = replace(
-        whole,
-        work=tmp_path / "work" / "broken",
-        output_weights=tmp_path / "broken" / "weights.safetensors",
-        output_log=tmp_path / "broken" / "log.json",
-    )
-    broken.write(tmp_path / "job.json")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "urbanssl.engine.train", str(tmp_path / "job.json")],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 120
-    while not list(broken.work.glob("step_*.pt")) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert list(broken.work.glob("step_*.pt")), "no checkpoint was written before the deadline"
+    broken = _copy_of(whole, "broken")
+    for step in kills:
+        process = processes.Process(target=_train_and_die, args=(broken, step))
+        process.start()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+        assert not broken.output_weights.exists()
     train(broken)
     ours, reference = (load_file(job.output_weights) for job in (broken, whole))
     assert all(torch.equal(ours[name], reference[name]) for name in reference)
+    rates = [[point["lr"] for point in curve_of(job)] for job in (broken, whole)]
+    assert rates[0] == rates[1]
+
+
+def curve_of(job):
+    return json.loads(job.output_log.read_text())["curve"]
 
 
 def test_swav_queue_is_in_the_checkpoint(make_job):
@@ -170,23 +201,33 @@ def test_full_recipes_take_a_training_step(make_job, stage, recipe, text):
     assert job.output_weights.is_file()
 
 
-@pytest.mark.slow
-def test_two_processes_train_as_one_on_the_joined_batch(make_job, tmp_path):
-    one = make_job("mae", "mae_tiny.py", "one", steps=4)
-    train(one)
-    two = make_job("mae", "mae_tiny.py", "two", steps=4)
-    two.write(tmp_path / "job.json")
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    subprocess.run(
-        [sys.executable, *torchrun, "-m", "urbanssl.engine.train", str(tmp_path / "job.json")],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        check=True,
-    )
-    losses = [
-        [point["loss"] for point in json.loads(job.output_log.read_text())["curve"]]
-        for job in (one, two)
-    ]
-    # Each process logs the loss of its half; the weights follow the joined batch.
-    assert len(losses[0]) == len(losses[1])
-    ours, reference = load_file(two.output_weights), load_file(one.output_weights)
-    assert all(torch.allclose(ours[n], reference[n], atol=1e-4) for n in reference)
+def _train_as_rank(job, rank, port):
+    torch.set_num_threads(1)
+    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_PORT": port}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", **{k: str(v) for k, v in place.items()}}
+    train(job)
+
+
+@pytest.mark.parametrize(("stage", "recipe"), [("swav", "swav_tiny.py"), ("mae", "mae_tiny.py")])
+def test_two_processes_train_as_one_on_the_joined_batch(make_job, processes, stage, recipe):
+    """Batch norms, Sinkhorn, queue and random numbers are those of the joined batch."""
+    text = MAE.replace("hierarchical_patches=False", "hierarchical_patches=True")
+    job = make_job(stage, recipe, text=text if stage == "mae" else None, steps=6, lr=1e-3)
+    train(job)
+    pair = _copy_of(job, "pair")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    ranks = [processes.Process(target=_train_as_rank, args=(pair, rank, port)) for rank in (0, 1)]
+    for rank in ranks:
+        rank.start()
+    for rank in ranks:
+        rank.join()
+    assert [rank.exitcode for rank in ranks] == [0, 0]
+    ours, reference = ([point["loss"] for point in curve_of(run)] for run in (pair, job))
+    assert len(ours) == 6
+    assert ours == pytest.approx(reference, rel=1e-4)
+    weights, expected = load_file(pair.output_weights), load_file(job.output_weights)
+    moving = [name for name in expected if name.endswith(("running_mean", "running_var"))]
+    assert moving, "both networks have batch norms"
+    assert all(torch.allclose(weights[n], expected[n], rtol=1e-3, atol=1e-4) for n in moving)

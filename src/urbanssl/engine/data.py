@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from collections.abc import Iterator, Sequence
@@ -42,15 +43,17 @@ class Shards:
             TrainingError: shards are not uint8 tiles of one size, or no tile is left.
         """
         self.paths, self.tables = list(arrays), list(tables)
-        self._open: list[NDArray[np.uint8]] = [np.load(path, mmap_mode="r") for path in arrays]
-        self._check()
+        # Only the headers are kept: pages of a mapped file would count as this process's memory.
+        headers = [np.load(path, mmap_mode="r") for path in arrays]
+        self._check(headers)
+        self._starts = [int(header.offset) for header in headers]
         self._keep = [None] * len(arrays) if keep is None else list(keep)
         counts = [
             len(array) if kept is None else len(kept)
-            for array, kept in zip(self._open, self._keep, strict=True)
+            for array, kept in zip(headers, self._keep, strict=True)
         ]
         self._ends = np.cumsum(counts)
-        self.size = int(self._open[0].shape[1])
+        self.size = int(headers[0].shape[1])
         if not len(self):
             raise TrainingError.at(
                 ", ".join(map(str, arrays)),
@@ -58,12 +61,13 @@ class Shards:
                 "lower `tiles.min_valid`, add scenes, or set `pretrain.strict: false`",
             )
 
-    def _check(self) -> None:
+    def _check(self, headers: Sequence[NDArray[np.uint8]]) -> None:
         problems = []
-        sizes = {array.shape[1:] for array in self._open}
-        for path, array in zip(self.paths, self._open, strict=True):
-            if array.ndim != 4 or array.shape[3] != 3 or array.dtype != np.uint8:
-                what = f"{array.shape} {array.dtype}, not (N, S, S, 3) uint8"
+        sizes = {array.shape[1:] for array in headers}
+        for path, array in zip(self.paths, headers, strict=True):
+            shape_fits = array.ndim == 4 and array.shape[3] == 3 and array.flags.c_contiguous
+            if not shape_fits or array.dtype != np.uint8:
+                what = f"{array.shape} {array.dtype}, not (N, S, S, 3) uint8 in C order"
                 problems.append(Problem(str(path), what, "make the tiles again"))
             elif len(sizes) > 1:
                 what = f"tiles of {array.shape[1]} pixels among sizes {sorted(sizes)}"
@@ -89,8 +93,13 @@ class Shards:
         """Return tiles, `(B, S, S, 3)` uint8, read in the order of the files."""
         shards, index = self.locate(np.asarray(tiles, dtype=np.int64))
         batch = np.empty((len(index), self.size, self.size, 3), dtype=np.uint8)
-        for place in np.lexsort((index, shards)):
-            batch[place] = self._open[shards[place]][index[place]]
+        order = np.lexsort((index, shards))
+        for shard in np.unique(shards):
+            with open(self.paths[shard], "rb", buffering=0) as stored:
+                for place in order[shards[order] == shard]:
+                    at = self._starts[shard] + int(index[place]) * batch[place].nbytes
+                    if os.preadv(stored.fileno(), [batch[place]], at) != batch[place].nbytes:
+                        raise OSError(f"{self.paths[shard]} ends before tile {index[place]}")
         return batch
 
 

@@ -23,6 +23,7 @@ _PATHS = (
     "coco_val",
     "weights",
     "embedder",
+    "probe",
     "work",
     "output_weights",
     "output_log",
@@ -55,6 +56,7 @@ class TrainJob:
         init: where the initial weights come from.
         weights: the initial weights, None for random ones.
         embedder: SwAV weights that make DETReg's target embeddings.
+        probe: folder of labelled images that features are probed with (SwAV, MAE).
         seed: seed of the order of tiles and of every random number.
         threads: processor cores on each node.
         about: provenance for the outputs.
@@ -80,6 +82,7 @@ class TrainJob:
     init: Init = "random"
     weights: Path | None = None
     embedder: Path | None = None
+    probe: Path | None = None
     seed: int = 0
     threads: int = 1
     about: dict[str, Any] = field(default_factory=dict)
@@ -195,6 +198,8 @@ def _problems(job: TrainJob) -> list[Problem]:
         path = getattr(job, key)
         if path is not None and not path.is_file():
             note(key, f"no file {path}", "check the path")
+    if job.probe is not None and not job.probe.is_dir():
+        note("probe", f"no folder {job.probe}", "check the path, or leave it out")
     return found
 
 
@@ -233,7 +238,8 @@ def job_of_rule(rule: Any, stage: Stage, root: Path, about: dict[str, Any]) -> T
     single = [Path(given.recipe), weights, optional("coco_train"), optional("splits")]
     read = [path for path in [*tables, *proposals, *single] if path is not None]
     digests = [file_sha256(path) for path in read]
-    init: Init = "swav" if stage == "detreg" else parameters.get("init", "random")
+    given_init: Init = parameters.get("init", "random" if weights is None else "file")
+    init: Init = "swav" if stage == "detreg" else given_init
     job = TrainJob(
         stage=stage,
         recipe=Path(given.recipe),
@@ -251,6 +257,7 @@ def job_of_rule(rule: Any, stage: Stage, root: Path, about: dict[str, Any]) -> T
         init=init,
         weights=weights,
         embedder=embedder,
+        probe=optional_path(parameters.get("probe") or []),
         settings=_budget({**dict(parameters.settings), **_saving(rule.config, stage)}),
         seed=int(parameters.seed),
         threads=int(rule.threads),

@@ -24,7 +24,9 @@ from urbanssl.engine.facts import TrainingFacts
 from urbanssl.engine.log import Curve, say
 from urbanssl.engine.rank_state import gather_rank_buffers, restore_rank_buffers
 from urbanssl.engine.side_channel import SideChannel
-from urbanssl.engine.watch import check_finite
+from urbanssl.engine.sync_norm import join_batch_norms
+from urbanssl.engine.trouble import Answer, Troubles
+from urbanssl.engine.watch import not_finite
 from urbanssl.errors import TrainingError
 
 
@@ -59,8 +61,9 @@ class TrainingRunner(Runner):
             return revert_sync_batchnorm(model).to(device)
         if torch.cuda.is_available():
             return super().wrap_model(model_wrapper_cfg, model)
+        model = revert_sync_batchnorm(model)
         return MMDistributedDataParallel(
-            module=revert_sync_batchnorm(model),
+            module=join_batch_norms(model) if self.cfg.get("sync_bn") else model,
             broadcast_buffers=False,
             find_unused_parameters=bool(self.cfg.get("find_unused_parameters", False)),
         )
@@ -87,6 +90,8 @@ class StepLoop(BaseLoop):
         seed: seed of the random numbers.
         checkpoint_every: steps between two checkpoints.
         fingerprint: hash of all that shapes the result.
+        on_trouble: what is done when the numbers are no good: stop, warn or adapt.
+        compiled: compile the network, where it says how (`compile_parts`).
     """
 
     def __init__(
@@ -98,12 +103,15 @@ class StepLoop(BaseLoop):
         seed: int,
         checkpoint_every: int,
         fingerprint: str,
+        on_trouble: Answer = "stop",
+        compiled: bool = False,
     ) -> None:
         super().__init__(runner, dataloader)
         self._max_iters, self._iter = steps, 0
         self.batch, self.seed = batch, seed
         self.checkpoint_every, self.fingerprint = checkpoint_every, fingerprint
         self.curve = Curve(every=max(1, steps // 400))
+        self.troubles, self._compiled = Troubles(on_trouble), compiled
         self.probes: list[dict[str, float]] = []
         self.seconds = 0.0
         self._told_to_stop = False
@@ -132,7 +140,10 @@ class StepLoop(BaseLoop):
     def run(self) -> nn.Module:
         """Train from the newest checkpoint to the last step."""
         self._refuse()
-        self._resume()
+        self.go_back()
+        model: Any = bare_model(self.runner.model)
+        if self._compiled and hasattr(model, "compile_parts"):
+            model.compile_parts()
         previous = signal.signal(signal.SIGTERM, self._stop_soon)
         try:
             self.runner.call_hook("before_train")
@@ -156,23 +167,34 @@ class StepLoop(BaseLoop):
             raise TrainingError.listing(found, "these settings cannot work")
 
     def _steps(self) -> None:
-        self.dataloader.resume_at(self._iter)
         began, before = time.perf_counter(), self.seconds
-        batches = iter(self.dataloader)
         while self._iter < self._max_iters:
-            self.runner.model.train()
-            batch = next(batches)
-            seed_step(self.seed, self._iter)
-            self._step(batch)
-            self.seconds = before + time.perf_counter() - began
-            last = self._iter == self._max_iters
-            # The signal may reach some processes a step later: all save after the same one.
-            stop = self._side.any(self._told_to_stop)
-            if last or stop or self._iter % self.checkpoint_every == 0:
-                self._save()
-            if stop and not last:
-                say(f"told to stop: saved after step {self._iter}")
-                raise StoppedBySignal
+            step = self._iter
+            self.dataloader.resume_at(step)
+            for batch in self.dataloader:
+                self.runner.model.train()
+                seed_step(self.seed, step)
+                self._step(batch)
+                self.seconds = before + time.perf_counter() - began
+                step += 1
+                if self._iter == step:
+                    self._save_if_due()
+                if self._iter != step:
+                    break  # gone back to a checkpoint: read from there
+
+    def _save_if_due(self) -> None:
+        last = self._iter == self._max_iters
+        # The signal may reach some processes a step later: all save after the same one.
+        stop = self._side.any(self._told_to_stop)
+        if last or stop or self._iter % self.checkpoint_every == 0:
+            pending = self._side.mean(self.curve.state()["sums"])
+            if trouble := not_finite({"step": self._iter, **pending}):
+                self.troubles.meet(self.runner, trouble)
+                return
+            self._save()
+        if stop and not last:
+            say(f"told to stop: saved after step {self._iter}")
+            raise StoppedBySignal
 
     def _step(self, batch: Any) -> None:
         self.runner.call_hook("before_train_iter", batch_idx=self._iter, data_batch=batch)
@@ -181,7 +203,9 @@ class StepLoop(BaseLoop):
         point = self.curve.add(self._iter, outputs, lr)
         if point is not None:
             point |= self._side.mean({k: v for k, v in point.items() if k != "step"})
-            check_finite(point)
+            if trouble := not_finite(point):
+                self.troubles.meet(self.runner, trouble)
+                return
         self.runner.call_hook(
             "after_train_iter", batch_idx=self._iter, data_batch=batch, outputs=outputs
         )
@@ -204,6 +228,7 @@ class StepLoop(BaseLoop):
                 "optimizer": runner.optim_wrapper.state_dict(),
                 "schedulers": [entry.state_dict() for entry in runner.param_schedulers or []],
                 "curve": self.curve.state(),
+                "changes": self.troubles.changes,
                 "probes": self.probes,
                 "seconds": self.seconds,
             }
@@ -214,10 +239,11 @@ class StepLoop(BaseLoop):
         """The work folder, where checkpoints are."""
         return Path(self.runner.work_dir)
 
-    def _resume(self) -> None:
+    def go_back(self) -> bool:
+        """Go back to the newest checkpoint of this training; return whether there is one."""
         state = newest_checkpoint(self.folder, self.fingerprint, say)
         if state is None:
-            return
+            return False
         runner = self.runner
         model = bare_model(runner.model)
         model.load_state_dict(state["model"], strict=True)
@@ -228,9 +254,11 @@ class StepLoop(BaseLoop):
         ):
             scheduler.load_state_dict(saved)
         self.curve.load_state(state["curve"])
+        self.troubles.take_back(runner, state["changes"])
         self.probes = state["probes"]
         self.seconds, self._iter = state["seconds"], state["step"]
         say(f"resumed after step {self._iter} of {self._max_iters}")
+        return True
 
 
 def seed_step(seed: int, step: int) -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import uuid
-from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from urbanssl.artifacts import write_json
 from urbanssl.engine.job import TrainJob
 from urbanssl.errors import Problem, TrainingError, UrbansslError
 
@@ -31,6 +28,7 @@ def train(job: TrainJob) -> None:
     if job.settings.gpus == 0:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     rank, world = _join_processes(job)
+    from urbanssl.engine.export import export
     from urbanssl.engine.loop import bare_model
     from urbanssl.engine.recipe import load_recipe
 
@@ -40,7 +38,7 @@ def train(job: TrainJob) -> None:
     runner.fill = lambda model: loaded.update(_fill(job, recipe, model))
     runner.train()
     if rank == 0:
-        _export(job, bare_model(runner.model), runner.train_loop, loaded)
+        export(job, bare_model(runner.model), runner.train_loop, loaded)
     _leave_processes()
 
 
@@ -90,6 +88,8 @@ def _runner(job: TrainJob, recipe: Any, rank: int, world: int) -> Any:
         "seed": job.seed,
         "checkpoint_every": settings.checkpoint_every,
         "fingerprint": job.fingerprint(),
+        "on_trouble": settings.on_trouble,
+        "compiled": settings.compiled,
     }
     unused = ("runtime_info", "timer", "sampler_seed", "logger", "checkpoint")
     return TrainingRunner(
@@ -140,33 +140,10 @@ def _fill(job: TrainJob, recipe: Any, model: Any) -> dict[str, Any]:
         expected=float(how.get("expected", 1.0)),
         prefixes=how.get("prefixes"),
         skip=how.get("skip", ()),
+        optional=how.get("optional", ()),
     )
     say(f"weights of {job.weights}: {len(report.matched)} tensors, {report.share:.1%}")
     return report.plain()
-
-
-def _export(job: TrainJob, model: Any, loop: Any, loaded: Mapping[str, Any]) -> None:
-    """Write weights and log; the weights last, so that both are there when they are."""
-    from urbanssl.engine.memory import peak_memory_mb
-    from urbanssl.engine.weight_files import write_weights
-
-    state = model.exported_state() if hasattr(model, "exported_state") else model.state_dict()
-    images = loop.max_iters * loop.batch
-    write_json(
-        job.output_log,
-        {
-            "curve": loop.curve.points,
-            "steps": loop.max_iters,
-            "seconds": loop.seconds,
-            "images_per_second": images / max(loop.seconds, 1e-9),
-            "peak_memory_mb": peak_memory_mb(),
-            "weights": dict(loaded) or None,
-            "probe": loop.probes,
-            "about": job.about,
-        },
-    )
-    about = {"urbanssl": json.dumps({**job.about, "stage": job.stage}, default=str)}
-    write_weights(job.output_weights, state, about)
 
 
 def main(arguments: list[str]) -> int:

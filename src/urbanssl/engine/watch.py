@@ -1,4 +1,7 @@
-"""What is watched while a network trains: numbers that are none, a loss that stays, a collapse."""
+"""What is watched while a network trains: numbers that are none, a loss that stays, a collapse.
+
+The hooks find troubles; `urbanssl.engine.trouble` says what is done about them.
+"""
 
 from __future__ import annotations
 
@@ -9,23 +12,16 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
-from urbanssl.engine.log import say
-from urbanssl.errors import TrainingError
+from urbanssl.engine.trouble import Trouble
 
 
-def check_finite(point: Mapping[str, float]) -> None:
-    """Stop the training at the first value that is not a finite number.
-
-    Raises:
-        TrainingError: naming the step and the values.
-    """
+def not_finite(point: Mapping[str, float]) -> Trouble | None:
+    """Return the trouble of a point of the curve that holds a value that is no finite number."""
     bad = {name: value for name, value in point.items() if not math.isfinite(value)}
-    if bad:
-        raise TrainingError.at(
-            f"step {int(point['step'])}",
-            f"not finite: {bad}",
-            "lower `lr`, use `precision: bf16` or `fp32` instead of fp16, look for empty tiles",
-        )
+    if not bad:
+        return None
+    remedy = "lower `lr`, use `precision: bf16` or `fp32` instead of fp16, look for empty tiles"
+    return Trouble("not_finite", f"not finite: {bad}", remedy)
 
 
 #: Steps below which a window says nothing: every training starts near the value of no learning,
@@ -58,7 +54,6 @@ class StopAtStall(Hook):
     ) -> None:
         self.level, self.margin, self.window = level, margin, window
         self.stop, self.remedy = stop, remedy
-        self._warned = False
 
     def after_train_iter(
         self,
@@ -68,10 +63,11 @@ class StopAtStall(Hook):
         outputs: Mapping[str, Any] | None = None,
     ) -> None:
         """Judge the last window of the curve, once it is long enough."""
-        points = runner.train_loop.curve.points
+        loop = runner.train_loop
+        points = loop.curve.points
         length = max(self.window * runner.max_iters, _SHORTEST_WINDOW)
         first = runner.iter + 1 - length
-        if first < length or not points or self._warned:
+        if first < loop.troubles.last_change + length or not points:
             return
         if points[-1]["step"] != runner.iter + 1:
             return
@@ -79,29 +75,36 @@ class StopAtStall(Hook):
         loss = sum(point["loss"] for point in window) / len(window)
         level = points[-1][self.level]
         if loss > level - self.margin:
-            self._report(runner.iter + 1, loss, level)
-
-    def _report(self, step: int, loss: float, level: float) -> None:
-        what = f"the loss sits at {loss:.3f}; {level:.3f} is what no learning gives"
-        if self.stop:
-            raise TrainingError.at(f"step {step}", what, self.remedy)
-        say(f"WARNING step {step}: {what}; {self.remedy}")
-        self._warned = True
+            what = f"the loss sits at {loss:.3f}; {level:.3f} is what no learning gives"
+            loop.troubles.meet(runner, Trouble("stall", what, self.remedy), not self.stop)
 
 
 @HOOKS.register_module()
 class StopAtCollapse(Hook):
-    """Stop when a measured value stays below a floor: every image gets the same feature.
+    """Stop when a measured value stays out of bounds: every image gets the same feature or code.
 
     Args:
         key: the measured value, such as `feature_std`.
-        floor: the least value that is no collapse.
-        patience: share of the training for which the value may stay below; at least 50 steps.
         remedy: what to change, for the message.
+        floor: the least value that is no collapse.
+        ceiling: the largest value that is none.
+        share_of: key of a measured value by which the first is divided, such as `ln_k`.
+        patience: share of the training for which the value may stay outside; at least 50 steps.
+        stop: stop the training; otherwise it only warns.
     """
 
-    def __init__(self, key: str, floor: float, remedy: str, patience: float = 0.1) -> None:
-        self.key, self.floor, self.patience, self.remedy = key, floor, patience, remedy
+    def __init__(
+        self,
+        key: str,
+        remedy: str,
+        floor: float = -math.inf,
+        ceiling: float = math.inf,
+        share_of: str | None = None,
+        patience: float = 0.1,
+        stop: bool = True,
+    ) -> None:
+        self.key, self.share_of, self.floor, self.ceiling = key, share_of, floor, ceiling
+        self.patience, self.stop, self.remedy = patience, stop, remedy
 
     def after_train_iter(
         self,
@@ -111,12 +114,20 @@ class StopAtCollapse(Hook):
         outputs: Mapping[str, Any] | None = None,
     ) -> None:
         """Judge the last points of the curve."""
-        points = runner.train_loop.curve.points
+        loop = runner.train_loop
         first = runner.iter + 1 - max(self.patience * runner.max_iters, _SHORTEST_WINDOW)
-        window = [point[self.key] for point in points if point["step"] > first]
-        if first >= 0 and window and max(window) < self.floor:
-            raise TrainingError.at(
-                f"step {runner.iter + 1}",
-                f"`{self.key}` stays at {max(window):.2g}, below {self.floor:g}: collapsed",
-                self.remedy,
-            )
+        window = [self._value(point) for point in loop.curve.points if point["step"] > first]
+        if first < loop.troubles.last_change or not window:
+            return
+        name = self.key if self.share_of is None else f"{self.key} / {self.share_of}"
+        said = f"`{name}` stays at {window[-1]:.2g}"
+        if max(window) < self.floor:
+            what = f"{said}, below {self.floor:g}: collapsed"
+        elif min(window) > self.ceiling:
+            what = f"{said}, above {self.ceiling:g}: collapsed"
+        else:
+            return
+        loop.troubles.meet(runner, Trouble("collapse", what, self.remedy), not self.stop)
+
+    def _value(self, point: Mapping[str, float]) -> float:
+        return point[self.key] / (1.0 if self.share_of is None else point[self.share_of])

@@ -23,6 +23,7 @@ from urbanssl.errors import WeightsError
 
 Kind = Literal["swav", "mae", "vit", "resnet", "detector", "other"]
 _CONTAINERS = ("state_dict", "model", "module", "model_state_dict", "teacher", "net")
+_DETECTOR = re.compile(r"(bbox|roi|rpn|decode)_head\.|encoder\.|decoder\.")
 _WRAPPERS = ("module.", "_orig_mod.", "_module.")
 
 #: mmpretrain's names of a vision transformer, as MAE's and timm's.
@@ -61,6 +62,9 @@ def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], Kind]:
             state = {name[len(prefix) :]: value for name, value in state.items()}
     if any(re.match(r"(backbone\.)?layers\.\d+\.ln1\.", name) for name in state):
         state = {_from_mmpretrain(name): value for name, value in state.items()}
+    if "backbone.conv1.weight" in state and not any(map(_DETECTOR.match, state)):
+        # mmpretrain's ResNets: the bare network is what others call it.
+        state = {name.removeprefix("backbone."): value for name, value in state.items()}
     return state, kind_of(state)
 
 
@@ -74,7 +78,7 @@ def kind_of(names: Mapping[str, Any]) -> Kind:
         return "vit"
     if "conv1.weight" in names and "layer1.0.conv1.weight" in names:
         return "resnet"
-    if any(name.startswith(("bbox_head.", "roi_head.")) for name in names):
+    if any(map(_DETECTOR.match, names)):
         return "detector"
     return "other"
 

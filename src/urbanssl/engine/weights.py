@@ -58,6 +58,7 @@ def load_weights(
     expected: float = 1.0,
     prefixes: Mapping[str, str] | None = None,
     skip: Sequence[str] = (),
+    optional: Sequence[str] = (),
 ) -> LoadReport:
     """Fill a network with the tensors of a weights file.
 
@@ -69,6 +70,8 @@ def load_weights(
         prefixes: prefix in the file -> prefix in the model; a name of the file is renamed by the
             longest that fits, and left out where none fits. None: names are the same.
         skip: regular expressions; names of the model in which one is found stay as they are.
+        optional: regular expressions; names of the model in which one is found are filled where
+            the file has them and count neither way.
 
     Returns:
         what was filled and what was not.
@@ -81,6 +84,11 @@ def load_weights(
     renamed, unexpected = _renamed(state, mapping)
     own = model.state_dict()
     wanted = [name for name in own if _is_wanted(name, mapping, skip)]
+
+    def counts(name: str) -> bool:
+        chosen = any(re.search(pattern, name) for pattern in optional)
+        return not chosen and not name.endswith("num_batches_tracked")
+
     filled: dict[str, torch.Tensor] = {}
     resized, misshapen = [], []
     for name in wanted:
@@ -98,9 +106,9 @@ def load_weights(
     report = LoadReport(
         path=str(path),
         kind=kind,
-        matched=tuple(name for name in wanted if name in filled and _counts(name)),
+        matched=tuple(name for name in wanted if name in filled and counts(name)),
         resized=tuple(resized),
-        missing=tuple(name for name in wanted if name not in filled and _counts(name)),
+        missing=tuple(name for name in wanted if name not in filled and counts(name)),
         unexpected=tuple(sorted(unexpected)),
         misshapen=tuple(misshapen),
     )
@@ -130,10 +138,6 @@ def _renamed(
 def _is_wanted(name: str, mapping: Mapping[str, str], skip: Sequence[str]) -> bool:
     inside = any(name.startswith(prefix) for prefix in mapping.values())
     return inside and not any(re.search(pattern, name) for pattern in skip)
-
-
-def _counts(name: str) -> bool:
-    return not name.endswith("num_batches_tracked")
 
 
 def _resized(value: torch.Tensor, own: torch.Tensor) -> torch.Tensor:

@@ -42,7 +42,10 @@ def _blocks(
     yield Prose(" ".join(_STAGES[stage][1] for stage in there) + " None of them saw a label.")
     yield Prose(seen_words(results))
     figures = [
-        figure for stage, log in there.items() if (figure := _curve(stage, log, album)) is not None
+        figure
+        for draw in (_curve, _probe_curve)
+        for stage, log in there.items()
+        if (figure := draw(stage, log, album)) is not None
     ]
     if figures:
         yield FigureRow(figures)
@@ -96,6 +99,30 @@ def _curve(stage: str, log: Mapping[str, Any], album: Album) -> Figure | None:
         f"{name} loss over {steps[-1]:.0f} steps, from {first:.3g} to {last:.3g}.",
         f"{name}: loss over training."
         + ("" if chance is None else " A run that stays at the dashed line has learned nothing."),
+    )
+
+
+def _probe_curve(stage: str, log: Mapping[str, Any], album: Album) -> Figure | None:
+    """Return accuracies of the probes over training, where it was probed more than once."""
+    probes = [entry for entry in log.get("probe") or [] if is_number(entry.get("linear"))]
+    if len(probes) < 2:
+        return None
+    name = _STAGES[stage][0]
+    steps = [float(entry["step"]) for entry in probes]
+    lines = {
+        title: (steps, [float(entry[key]) for entry in probes])
+        for key, title in (("knn", "k-NN"), ("linear", "linear"))
+    }
+    asked = {"labels": "the class of a labelled image"}.get(
+        str(probes[-1].get("of")), "the block of its scene that a tile lies on"
+    )
+    chance = (float(probes[-1]["chance"]), "commonest class")
+    return album.plot(
+        f"probe-{stage}",
+        curve(lines, f"{name}: accuracy", chance),
+        f"{name}: linear accuracy from {lines['linear'][1][0]:.2f} to {lines['linear'][1][-1]:.2f}.",
+        f"{name}: frozen features asked for {asked}. The first point is the network before "
+        "training.",
     )
 
 

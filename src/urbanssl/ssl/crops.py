@@ -17,6 +17,13 @@ import torch
 #: Mean and standard deviation of ImageNet's channels, for values in 0..1.
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
+#: What weights tell of the input they were trained with.
+INPUT_BANDS = {
+    "order": ["red", "green", "blue"],
+    "scale": "8-bit values divided by 255",
+    "mean": list(MEAN),
+    "std": list(STD),
+}
 _GREY = (0.299, 0.587, 0.114)
 
 
@@ -58,6 +65,12 @@ def normalise(tiles: torch.Tensor) -> torch.Tensor:
     """Return `(B, 3, S, S)` float32, normalised as ImageNet, of `(B, S, S, 3)` uint8."""
     images = tiles.permute(0, 3, 1, 2).float() / 255
     return (images - images.new_tensor(MEAN)[:, None, None]) / images.new_tensor(STD)[:, None, None]
+
+
+def pixels(images: torch.Tensor) -> torch.Tensor:
+    """Return `(N, S, S, 3)` values in 0..1 of `(N, 3, S, S)` normalised images."""
+    mean, std = images.new_tensor(MEAN), images.new_tensor(STD)
+    return (images.permute(0, 2, 3, 1) * std + mean).clamp(0, 1)
 
 
 def random_crops(

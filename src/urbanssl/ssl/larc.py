@@ -15,38 +15,42 @@ from mmengine.registry import OPTIMIZERS
 from torch.optim import SGD
 
 
-def larc_gradient(
-    parameter: torch.Tensor,
-    gradient: torch.Tensor,
+def scale_gradients(
+    parameters: list[torch.Tensor],
     lr: float,
     weight_decay: float,
     trust: float = 0.001,
     clip: bool = False,
     eps: float = 1e-8,
-) -> torch.Tensor:
-    """Return the gradient that plain SGD, without weight decay, is given instead.
+) -> None:
+    """Turn gradients, in place, into those that plain SGD without weight decay is given instead.
+
+    All tensors go together, and no norm is waited for: what is left alone is chosen on the device.
 
     Args:
-        parameter: any shape.
-        gradient: of the same shape.
+        parameters: tensors with a gradient.
         lr: learning rate; matters only with `clip`.
         weight_decay: factor of the parameter added to the gradient.
         trust: trust coefficient.
         clip: never exceed the plain learning rate.
         eps: added to the denominator.
     """
-    size, slope = parameter.norm(), gradient.norm()
-    local = trust * size / (slope + weight_decay * size + eps)
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    sizes = torch.stack(torch._foreach_norm(parameters))
+    slopes = torch.stack(torch._foreach_norm(gradients))
+    local = trust * sizes / (slopes + weight_decay * sizes + eps)
     if clip:
         local = (local / lr).clamp_max(1.0)
-    scaled = local * (gradient + weight_decay * parameter)
-    # A choice on the device: no step waits for the norms to come back to the processor.
-    return torch.where((size != 0) & (slope != 0), scaled, gradient)
+    active = (sizes != 0) & (slopes != 0)
+    scale = torch.where(active, local, 1.0)
+    decay = torch.where(active, local * weight_decay, 0.0)
+    torch._foreach_mul_(gradients, list(scale.unbind()))
+    torch._foreach_add_(gradients, torch._foreach_mul(parameters, list(decay.unbind())))
 
 
 @OPTIMIZERS.register_module()
 class LARC(SGD):
-    """SGD with momentum whose gradients are scaled by `larc_gradient`.
+    """SGD with momentum whose gradients are scaled by `scale_gradients`.
 
     Args:
         params: parameters or groups.
@@ -54,7 +58,7 @@ class LARC(SGD):
         momentum: of SGD.
         weight_decay: applied inside LARC.
         trust: trust coefficient.
-        clip: see `larc_gradient`.
+        clip: see `scale_gradients`.
     """
 
     def __init__(
@@ -74,13 +78,9 @@ class LARC(SGD):
         """Scale the gradients, then take SGD's step without weight decay."""
         decays = [group["weight_decay"] for group in self.param_groups]
         for group, decay in zip(self.param_groups, decays, strict=True):
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    parameter.grad.copy_(
-                        larc_gradient(
-                            parameter, parameter.grad, group["lr"], decay, self.trust, self.clip
-                        )
-                    )
+            learning = [entry for entry in group["params"] if entry.grad is not None]
+            if learning:
+                scale_gradients(learning, group["lr"], decay, self.trust, self.clip)
             group["weight_decay"] = 0.0
         try:
             loss: float | None = super().step(closure)

@@ -13,13 +13,21 @@ import torch
 from mmengine.model import BaseModel
 from mmengine.registry import MODELS
 from torch import nn
+from torch.nn import functional
 
 import urbanssl.ssl.probe
 import urbanssl.ssl.schedules
 from urbanssl.engine.facts import TrainingFacts
 from urbanssl.errors import Problem
-from urbanssl.ssl.crops import CropKind, normalise, random_crops
-from urbanssl.ssl.mae_patches import masked_loss, patchify, pick, random_masking, standardised
+from urbanssl.ssl.crops import INPUT_BANDS, CropKind, normalise, random_crops
+from urbanssl.ssl.mae_patches import (
+    kept_count,
+    masked_loss,
+    patchify,
+    pick,
+    random_masking,
+    standardised,
+)
 from urbanssl.ssl.mae_positions import sincos_positions
 from urbanssl.ssl.refuse import mae_problems
 from urbanssl.ssl.vit import Block, PatchEmbed, start_projection
@@ -47,6 +55,7 @@ class MAE(BaseModel):
     """
 
     weight_prefixes: Mapping[str, str] = {"": ""}
+    input_bands = INPUT_BANDS
 
     def __init__(
         self,
@@ -67,7 +76,7 @@ class MAE(BaseModel):
         super().__init__(init_cfg=init_cfg)
         self.image, self.patch = image, patch
         self.mask_ratio, self.norm_pixels = mask_ratio, norm_pixels
-        self.kind = CropKind(1, image, (scale[0], scale[1]))
+        self.view_kind, self.colours = CropKind(1, image, (scale[0], scale[1])), None
         grid = image // patch
         self.patch_embed = PatchEmbed(patch, width, hierarchical_patches)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
@@ -148,6 +157,35 @@ class MAE(BaseModel):
             loss = masked_loss(predicted.to(target.dtype), target, mask.to(target.dtype))
         return loss, predicted, mask, latent
 
+    def masked_loss_of(
+        self, images: torch.Tensor, noise: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return loss and latent tokens, those of `reconstruct` in less time.
+
+        Attention does not mind the order of tokens, so they stay shuffled, the masked ones last:
+        nothing is put back in place, and pixels are predicted for masked patches alone.
+
+        Args:
+            images: `(N, 3, H, W)` normalised.
+            noise: `(N, L)`; the patches of the smallest noise are kept.
+        """
+        order = torch.argsort(noise, dim=1, stable=True)
+        count = kept_count(order.shape[1], self.mask_ratio)
+        kept, masked = order[:, :count], order[:, count:]
+        latent = self.encode(images, kept)
+        places = self.decoder_pos_embed.expand(len(images), -1, -1)
+        seen = self.decoder_embed(latent) + torch.cat([places[:, :1], pick(places, kept + 1)], 1)
+        holes = self.mask_token + pick(places, masked + 1)
+        tokens = torch.cat([seen, holes.to(seen.dtype)], dim=1)
+        for block in self.decoder_blocks:
+            tokens = block(tokens)
+        predicted = self.decoder_pred(self.decoder_norm(tokens[:, kept.shape[1] + 1 :]))
+        with torch.autocast(images.device.type, enabled=False):
+            target = pick(patchify(images, self.patch), masked)
+            if self.norm_pixels:
+                target = standardised(target)
+            return functional.mse_loss(predicted.to(target.dtype), target), latent
+
     def features(self, tiles: torch.Tensor) -> torch.Tensor:
         """Return `(B, D)` features, the mean of the patch tokens, of `(B, S, S, 3)` uint8 tiles.
 
@@ -155,7 +193,7 @@ class MAE(BaseModel):
         """
         images = normalise(tiles)
         if images.shape[-1] != self.image:
-            images = nn.functional.interpolate(
+            images = functional.interpolate(
                 images, size=(self.image, self.image), mode="bilinear", antialias=True
             )
         return self.encode(images)[:, 1:].mean(1)
@@ -180,13 +218,23 @@ class MAE(BaseModel):
         if mode != "loss":
             return self.features(inputs)
         first, last, total = rows or (0, len(inputs), len(inputs))
-        images = random_crops(inputs, self.kind, None, draw, (first, last, total))
+        images = random_crops(inputs, self.view_kind, self.colours, draw, (first, last, total))
         generator = torch.Generator().manual_seed(draw + 1)
         noise = torch.rand((total, (self.image // self.patch) ** 2), generator=generator)
         noise = noise[first:last].to(images.device, non_blocking=True)
-        loss, _, _, latent = self.reconstruct(images, noise)
+        loss, latent = self.masked_loss_of(images, noise)
         spread = latent[:, 1:].mean(1).detach().float().std(0).mean()
         return {"loss": loss, "feature_std": spread}
+
+    def compile_parts(self) -> None:
+        """Compile what most of the time goes into; pays on long trainings."""
+        for block in (*self.blocks, *self.decoder_blocks):
+            block.compile()
+
+    def encoder_state(self) -> dict[str, torch.Tensor]:
+        """Return the encoder alone: what timm's vision transformer holds, but for the head."""
+        state = self.state_dict()
+        return {n: v for n, v in state.items() if not n.startswith(("decoder_", "mask_token"))}
 
 
 def _fixed_positions(width: int, grid: int) -> nn.Parameter:

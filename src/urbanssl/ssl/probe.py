@@ -1,4 +1,4 @@
-"""How good features are, where there are no labels: can they tell where a tile comes from?
+"""How good features are: can they tell labels apart, or where a tile comes from?
 
 Rank of the features: Garrido et al. 2023, "RankMe". Alignment and uniformity: Wang and Isola 2020,
 "Understanding Contrastive Representation Learning through Alignment and Uniformity".
@@ -6,6 +6,7 @@ Rank of the features: Garrido et al. 2023, "RankMe". Alignment and uniformity: W
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ from sklearn.preprocessing import StandardScaler
 from torch.nn import functional
 
 from urbanssl.engine.log import say
+from urbanssl.ssl.crops import pixels, random_crops
+from urbanssl.ssl.labelled_folder import labelled_images
 
 
 def rank_me(features: NDArray[np.float64]) -> float:
@@ -45,32 +48,38 @@ def uniformity(features: NDArray[np.float64]) -> float:
     return float(np.log(np.exp(-2 * distances).mean()))
 
 
-def probe(features: NDArray[np.float64], labels: NDArray[np.int64], seed: int) -> dict[str, float]:
-    """Return how well features tell labels apart, on a half that was not learned from.
+def probe(
+    features: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    learn: NDArray[np.bool_] | None = None,
+    seed: int = 0,
+) -> dict[str, float]:
+    """Return how well features tell labels apart, on images that were not learned from.
 
     Args:
         features: `(N, D)`.
         labels: `(N,)` numbers of classes; those with fewer than four members are left out.
-        seed: of the halves.
+        learn: `(N,)` which are learned from; None: a random half.
+        seed: of the half.
 
     Returns:
         `knn` and `linear`: accuracies; `chance`: the share of the commonest class; `rank`;
         `uniformity`. Accuracies are missing where fewer than two classes are left.
     """
     result = {"rank": rank_me(features), "uniformity": uniformity(features)}
+    if learn is None:
+        learn = np.zeros(len(labels), dtype=bool)
+        learn[np.random.default_rng(seed).permutation(len(labels))[::2]] = True
     names, counts = np.unique(labels, return_counts=True)
     used = np.isin(labels, names[counts >= 4])
-    features, labels = features[used], labels[used]
-    if len(np.unique(labels)) < 2:
+    train, test = used & learn, used & ~learn
+    if len(np.unique(labels[train])) < 2 or not test.any():
         return result
-    order = np.random.default_rng(seed).permutation(len(labels))
-    half = len(order) // 2
-    learn, test = order[:half], order[half:]
-    result["chance"] = float(np.bincount(labels[test]).max() / len(test))
-    neighbours = KNeighborsClassifier(min(10, half), metric="cosine", weights="distance")
+    result["chance"] = float(np.bincount(labels[test]).max() / test.sum())
+    neighbours = KNeighborsClassifier(min(10, train.sum()), metric="cosine", weights="distance")
     linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300, C=0.1))
     for name, judge in (("knn", neighbours), ("linear", linear)):
-        judge.fit(features[learn], labels[learn])
+        judge.fit(features[train], labels[train])
         result[name] = float(judge.score(features[test], labels[test]))
     return result
 
@@ -82,16 +91,18 @@ def _unit(features: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @HOOKS.register_module()
 class ProbeBlocks(Hook):
-    """Probe features before, during and after a training: on which block does a tile lie?
+    """Probe features before, during and after a training.
 
-    Neighbouring tiles overlap, so this measures what a network sees of a place, not how well it
-    generalises; it tells a network that learns from one that does not.
+    With a folder of labelled images (the job's `probe`): which class is an image of? Without: on
+    which block of a scene does a tile lie? Neighbouring tiles overlap, and a place has its colours,
+    so the second measures what a network sees of a place, not how well it generalises: a network
+    trained to overlook colours may well do worse than an untrained one.
 
     Args:
-        tiles: at most so many tiles are used.
+        tiles: at most so many images are used.
         side: tiles along the side of a block.
         times: how often, evenly over the training, before and after included.
-        size: side in pixels to which tiles are resized first; None leaves them.
+        size: side in pixels to which images are resized first; None: the tiles' own.
     """
 
     priority = "VERY_LOW"
@@ -121,23 +132,41 @@ class ProbeBlocks(Hook):
         shards = runner.train_dataloader.dataset
         rng = np.random.default_rng(0)
         chosen = np.sort(rng.permutation(len(shards))[: self.tiles])
-        labels = _blocks(shards, chosen, self.side)
+        tiles = shards.gather(chosen)
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        features = features_of(model, shards, chosen, self.size)
-        result = {"step": step, **probe(features, labels, seed=0)}
-        runner.train_loop.probes.append(result)
-        say("probe  " + "  ".join(f"{name} {value:.3g}" for name, value in result.items()))
+        images, labels, learn, of = tiles, _blocks(shards, chosen, self.side), None, "blocks"
+        if folder := runner.cfg.get("probe_folder"):
+            known = labelled_images(Path(folder), self.tiles)
+            images, labels, learn = known.read(shards.size), known.labels, known.learn
+            of = "labels"
+        result = probe(features_of(model, images, self.size), labels, learn)
+        views = [features_of(model, view) for view in two_views(model, tiles[:_VIEWED])]
+        entry = {"step": step, "of": of, **result, "alignment": alignment(*views)}
+        runner.train_loop.probes.append(entry)
+        values = "  ".join(f"{k} {v:.3g}" for k, v in entry.items() if not isinstance(v, str))
+        say(f"probe of {of}  {values}")
+
+
+#: Tiles whose two views are compared.
+_VIEWED = 128
+
+
+def two_views(model: Any, tiles: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+    """Return two random crops of each tile, as the model's training makes them, as uint8."""
+    batch = torch.from_numpy(tiles)
+    rows = (0, len(batch), len(batch))
+    crops = [random_crops(batch, model.view_kind, model.colours, seed, rows) for seed in (0, 1)]
+    return [(pixels(crop) * 255).round().byte().numpy() for crop in crops]
 
 
 def features_of(
-    model: Any, shards: Any, tiles: NDArray[np.int64], size: int | None = None
+    model: Any, images: NDArray[np.uint8], size: int | None = None
 ) -> NDArray[np.float64]:
-    """Return the features `(N, D)` of tiles of shards by a model in evaluation mode.
+    """Return the features `(N, D)` of images by a model in evaluation mode.
 
     Args:
         model: has `features` of `(B, S, S, 3)` uint8 tiles.
-        shards: the tiles.
-        tiles: which of them.
+        images: `(N, S, S, 3)`.
         size: side in pixels to which they are resized first; None leaves them.
     """
     device = next(model.parameters()).device
@@ -145,10 +174,8 @@ def features_of(
     model.eval()
     with torch.inference_mode():
         parts = [
-            model.features(
-                _resized(torch.from_numpy(shards.gather(tiles[at : at + 32])), size).to(device)
-            )
-            for at in range(0, len(tiles), 32)
+            model.features(_resized(torch.from_numpy(images[at : at + 32]), size).to(device))
+            for at in range(0, len(images), 32)
         ]
     model.train(training)
     return torch.cat(parts).double().cpu().numpy()

@@ -25,20 +25,14 @@ class FreezePrototypes(Hook):
     """Keep the prototypes out of the first optimiser steps.
 
     Their gradient is dropped, so neither momentum nor weight decay touches them; the rows are
-    still normalised at every step.
-
-    Args:
-        steps: how many steps; a float is a share of the training.
+    still normalised at every step. The network's `freeze` says how many steps.
     """
-
-    def __init__(self, steps: float) -> None:
-        self.steps = steps
 
     def before_train(self, runner: Any) -> None:
         """Have the gradient dropped right before each of the optimiser's first steps."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         prototypes = model.prototypes.weight
-        frozen = freeze_steps(self.steps, runner.max_iters)
+        frozen = freeze_steps(model.freeze, runner.max_iters)
 
         def drop(optimizer: Any, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> None:
             if runner.iter < frozen:

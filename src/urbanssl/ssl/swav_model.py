@@ -23,7 +23,7 @@ import urbanssl.ssl.schedules
 from urbanssl.engine.facts import TrainingFacts
 from urbanssl.errors import Problem
 from urbanssl.ssl import larc
-from urbanssl.ssl.crops import Colours, CropKind, normalise, random_crops
+from urbanssl.ssl.crops import INPUT_BANDS, Colours, CropKind, normalise, random_crops
 from urbanssl.ssl.refuse import swav_problems
 from urbanssl.ssl.swav_loss import assignments, swapped_prediction
 
@@ -45,8 +45,8 @@ class SwAV(BaseModel):
         iterations: of the assignments, see `sinkhorn`.
         queue: past embeddings of each assigned crop, over all processes; 0 for none.
         queue_start: first step with a queue; a float is a share of the training.
-        freeze: steps during which prototypes do not learn, as told to `FreezePrototypes`; used
-            to refuse settings that cannot work.
+        freeze: steps during which prototypes do not learn (see `FreezePrototypes`); a float is a
+            share of the training.
         colours: how colours are distorted, the arguments of `Colours`.
     """
 
@@ -56,6 +56,8 @@ class SwAV(BaseModel):
         "projection_head.": "projection_head.",
         "prototypes.": "prototypes.",
     }
+
+    input_bands = INPUT_BANDS
 
     def __init__(
         self,
@@ -74,12 +76,15 @@ class SwAV(BaseModel):
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         self.kinds = [CropKind(c["count"], c["size"], tuple(c["scale"])) for c in crops]
-        self.colours = Colours(**(colours or {}))
+        self.view_kind, self.colours = self.kinds[0], Colours(**(colours or {}))
         self.temperature, self.epsilon, self.iterations = temperature, epsilon, iterations
+        self._given_epsilon = epsilon
         self.queue_start, self.freeze = queue_start, freeze
         self.backbone = torchvision.models.get_model(arch, weights=None)
         width = self.backbone.fc.in_features
         self.backbone.fc = nn.Identity()
+        # Convolutions of weights laid out as their images need no reordering at every step.
+        self.backbone.to(memory_format=torch.channels_last)
         hidden, out = projection
         self.projection_head = nn.Sequential(
             nn.Linear(width, hidden),
@@ -108,6 +113,19 @@ class SwAV(BaseModel):
             queue_from=self._queue_from,
             frozen=urbanssl.ssl.prototypes.freeze_steps(self.freeze, facts.steps),
         )
+
+    def adapt(self, troubles: Sequence[str]) -> str | None:
+        """Sharpen the codes for each trouble met so far; return what changed, None at the limit.
+
+        Flat codes are what a loss at ln K and alike features have in common; the authors advise a
+        smaller epsilon there (the release's notes on common issues).
+
+        Args:
+            troubles: kinds of `urbanssl.engine.trouble.Trouble`, all since the start.
+        """
+        sharper = sum(kind in ("stall", "collapse") for kind in troubles)
+        before, self.epsilon = self.epsilon, max(0.01, self._given_epsilon * 0.7**sharper)
+        return None if self.epsilon == before else f"epsilon {before:.3g} -> {self.epsilon:.3g}"
 
     def embed(self, images: torch.Tensor) -> torch.Tensor:
         """Return `(N, out)` embeddings of unit length of normalised images of one size."""
@@ -164,9 +182,17 @@ class SwAV(BaseModel):
         loss = swapped_prediction(scores, codes, assigned, self.temperature)
         return {"loss": loss, **watched(torch.cat(codes), embeddings[: batch * len(assigned)])}
 
+    def compile_parts(self) -> None:
+        """Compile what most of the time goes into; pays on long trainings."""
+        self.backbone.compile()
+
     def exported_state(self) -> dict[str, torch.Tensor]:
         """Return the tensors by the names of SwAV's release: the ResNet's without a prefix."""
         return {name.removeprefix("backbone."): v for name, v in self.state_dict().items()}
+
+    def encoder_state(self) -> dict[str, torch.Tensor]:
+        """Return the ResNet alone: what torchvision's and mmdet's hold, but for the head."""
+        return dict(self.backbone.state_dict())
 
 
 def watched(codes: torch.Tensor, embeddings: torch.Tensor) -> dict[str, torch.Tensor]:
