@@ -1,15 +1,20 @@
 """Speed and memory of tiling beside plain block-aligned reading of the same file.
 
     python benchmarks/tiling.py                      # 20,000 x 20,000 pixels
-    python benchmarks/tiling.py --side 8000 --compress none
+    taskset -c 0 python benchmarks/tiling.py --side 8000 --compress none
 
-Draws a GeoTIFF, then measures in one run, each in a process of its own and alternating:
-`read` reads every block once and drops it; `tile` cuts the file into a shard with its table.
-The ratio is read time / tile time: 1 would be tiling at the speed of reading. GDAL's own
-`gdal_retile.py` joins where it is installed.
+Draws a GeoTIFF, then measures in one run, each in a process of its own and in an order that turns
+round every time: `read` reads every block once and drops it; `tile` cuts the file into a shard with
+its table. The ratio is read time / tile time: 1 would be tiling at the speed of reading. Two tools
+of GDAL join where they are installed (Debian: gdal-bin, python3-gdal; no dependency of ours), each
+with one process, as `tile` has: `gdal_retile.py` writes a GeoTIFF a tile, `gdal2tiles.py` a PNG a
+tile, at the zoom level of the file's own pixels alone. Seconds of processor time stand beside those
+of the clock, since they say more on a machine that is shared.
 """
 
 import argparse
+import math
+import os
 import shutil
 import subprocess
 import sys
@@ -75,7 +80,19 @@ def retile(path: Path, options: argparse.Namespace):
     subprocess.run([*command, "-targetDir", str(folder), str(path)], check=True)
 
 
-TASKS = {"read": read, "tile": tile, "retile": retile}
+def gdal2tiles(path: Path, options: argparse.Namespace):
+    """Cut the file into one PNG a tile by GDAL's own script, at its own resolution alone."""
+    with rasterio.open(path) as dataset:
+        zoom = math.ceil(math.log2(max(dataset.shape) / options.size))
+    command = ["gdal2tiles.py", "-q", "-p", "raster", "-z", str(zoom), "-w", "none", "-r", "near"]
+    command += [f"--tilesize={options.size}", "--processes=1"]
+    subprocess.run([*command, str(path), str(path.parent / "gdal2tiles")], check=True)
+
+
+TASKS = {"read": read, "tile": tile, "retile": retile, "gdal2tiles": gdal2tiles}
+#: What a task needs on the path.
+NEEDS = {"retile": "gdal_retile.py", "gdal2tiles": "gdal2tiles.py"}
+Figures = tuple[float, float, float]
 
 
 def peak_mb() -> float:
@@ -84,13 +101,15 @@ def peak_mb() -> float:
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
-def measure(name: str, path: Path, options: argparse.Namespace) -> tuple[float, float]:
-    """Run a task in a process of its own; return its seconds and peak memory in MB."""
+def measure(name: str, path: Path, options: argparse.Namespace) -> Figures:
+    """Run a task in a process of its own; return seconds, those of CPU, and peak memory in MB."""
     command = [sys.executable, __file__, "--task", name, "--file", str(path)]
     command += ["--size", str(options.size), "--overlap", str(options.overlap)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    seconds, peak = done.stdout.split()
-    return float(seconds), float(peak)
+    seconds, busy, peak = done.stdout.split()
+    for name in ("shard", "retile", "gdal2tiles"):
+        shutil.rmtree(path.parent / name, ignore_errors=True)
+    return float(seconds), float(busy), float(peak)
 
 
 def main():
@@ -107,9 +126,9 @@ def main():
     parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.task:
-        start = time.perf_counter()
+        start, before = time.perf_counter(), sum(os.times()[:4])
         TASKS[options.task](options.file, options)
-        print(time.perf_counter() - start, peak_mb())
+        print(time.perf_counter() - start, sum(os.times()[:4]) - before, peak_mb())
         return
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         path = Path(folder) / "scene.tif"
@@ -117,27 +136,28 @@ def main():
         scene = Scene("x", (path,), frozenset({"unlabelled"}))
         tiles = TileSettings(size=options.size, overlap=options.overlap)
         survey_scene(scene, tiles, path.parent / "survey.parquet", {})
-        names = [name for name in TASKS if name != "retile" or shutil.which("gdal_retile.py")]
-        results: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
-        for _ in range(options.repeat):
-            for name in names:
+        names = [name for name in TASKS if name not in NEEDS or shutil.which(NEEDS[name])]
+        results: dict[str, list[Figures]] = {name: [] for name in names}
+        for turn in range(options.repeat):
+            for name in names[:: -1 if turn % 2 else 1]:
                 results[name].append(measure(name, path, options))
         report(results, options, path.stat().st_size)
 
 
-def report(results, options, size):
+def report(results: dict[str, list[Figures]], options: argparse.Namespace, size: int):
     """Print the best time of each task, its speed and its share of the speed of reading."""
     pixels = options.side**2
     print(f"{options.side} x {options.side} x 3, {options.compress}, {size / 1e6:.0f} MB")
-    best = {name: min(seconds for seconds, _ in runs) for name, runs in results.items()}
-    for name, runs in results.items():
+    best = {name: [min(kind) for kind in zip(*runs, strict=True)] for name, runs in results.items()}
+    for name, (seconds, busy, _) in best.items():
         print(
-            f"{name:7} {best[name]:7.2f} s  {pixels / best[name] / 1e6:7.1f} Mpx/s  "
-            f"{max(peak for _, peak in runs):6.0f} MB peak  "
-            f"speed / read {best['read'] / best[name]:.2f}"
+            f"{name:10} {seconds:7.2f} s ({busy:.2f} s CPU) {pixels / seconds / 1e6:6.1f} Mpx/s  "
+            f"{max(peak for *_, peak in results[name]):5.0f} MB peak  speed / read: "
+            f"{best['read'][0] / seconds:.2f} by the clock, {best['read'][1] / busy:.2f} by CPU"
         )
-    if "retile" not in results:
-        print("retile  not measured: there is no gdal_retile.py on the path")
+    for name, needed in NEEDS.items():
+        if name not in results:
+            print(f"{name} not measured: there is no {needed} on the path")
 
 
 if __name__ == "__main__":
