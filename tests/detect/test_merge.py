@@ -103,6 +103,25 @@ def test_duplicates_within_a_tile_go():
     assert result.members.tolist() == [-1, 0, 1]
 
 
+def test_weighted_fusion_takes_the_mean_of_what_the_tiles_found():
+    windows = grid(180, 100, 60)
+    boxes = np.array([[50, 20, 90, 60], [54, 20, 94, 60], [62, 70, 68, 80]], float)
+    scores, tiles = np.array([0.9, 0.3, 0.8]), np.array([0, 1, 1])
+    result = fuse(boxes, scores, np.zeros(3, int), tiles, windows, (180, 100), 0.5, weighted=True)
+    # Tiles 0 and 1 both show the first object; the second lies in both, and tile 0 missed it.
+    np.testing.assert_allclose(result.boxes, [[51, 20, 91, 60], [62, 70, 68, 80]])
+    np.testing.assert_allclose(result.scores, [0.6, 0.4])
+    assert result.members.tolist() == [0, 0, 1]
+
+
+def test_weighted_fusion_of_nothing_is_nothing():
+    empty = np.empty(0, int)
+    result = fuse(
+        np.empty((0, 4)), np.empty(0), empty, empty, grid(180, 100, 20), (180, 100), 0.5, True
+    )
+    assert len(result.boxes) == len(result.scores) == 0
+
+
 def test_the_border_of_the_image_cuts_nothing():
     box = np.array([[0, 30, 20, 60]], float)
     inner = np.array([[0, 0, 100, 100]], float)

@@ -2,7 +2,7 @@
 
 # Which arm counts objects in the study area changes no prediction, so it is no parameter here.
 PREDICTING = {"min_score", "max_per_tile", "batch_size"}
-MERGING = {"min_score", "merge_iou"}
+MERGING = {"min_score", "merge", "merge_iou"}
 
 
 rule predict_scene:
@@ -10,7 +10,7 @@ rule predict_scene:
         array=rules.tile_scene.output.array,
         table=rules.tile_scene.output.table,
         weights=rules.train_detector.output.weights,
-        recipe=lambda wildcards: PLAN.runs[wildcards.run].settings.recipe,
+        recipe=lambda wildcards: PLAN.runs[wildcards.run].recipe,
     output:
         boxes=R / "predict/{run}/{scene}.parquet",
     log:
@@ -41,7 +41,7 @@ use rule predict_scene as predict_labelled with:
         table=tile_files(PLAN.labelled, ["tiles.parquet"]),
         splits=rules.split_tiles.output.splits,
         weights=rules.train_detector.output.weights,
-        recipe=lambda wildcards: PLAN.runs[wildcards.run].settings.recipe,
+        recipe=lambda wildcards: PLAN.runs[wildcards.run].recipe,
     output:
         boxes=of_labelled(rules.predict_scene.output.boxes),
     log:

@@ -3,7 +3,9 @@
 Two boxes of neighbouring tiles show the same object if they agree where both tiles look: within the
 shared zone, their IoU is high. A box that ends at the border of its tile is *cut*; the neighbour
 may see all of the object (then the cut box goes) or its other end (then the two are joined). The
-rest is thinned out by non-maximum suppression, class by class, over a grid of cells.
+rest is thinned out class by class, over a grid of cells: by non-maximum suppression, or by weighted
+box fusion (Solovyev et al. 2021, "Weighted boxes fusion", Image and Vision Computing 107, section
+3), with tiles in the place of their models.
 
 Without overlap a box that ends at a border is joined to one that begins there: two objects that
 nearly touch across it (2 % of a tile's side apart) become one. Overlap avoids that.
@@ -40,9 +42,10 @@ class Fused:
 
     Attributes:
         boxes: `(m, 4)` in image pixels.
-        scores: `(m,)`, the highest of the boxes that went into one.
+        scores: `(m,)`, the highest of the boxes that went into one; with weighted fusion the mean
+            over the tiles that show all of it, those that found nothing counting as 0.
         labels: `(m,)`.
-        members: `(n,)` for each input box the row it went into, -1 where that was thinned out.
+        members: `(n,)` for each input box the row it went into, -1 where it was thinned out.
     """
 
     boxes: Floats
@@ -65,6 +68,7 @@ def fuse(
     windows: Floats,
     extent: tuple[float, float],
     iou: float,
+    weighted: bool = False,
 ) -> Fused:
     """Return one box for each object of an image.
 
@@ -76,6 +80,7 @@ def fuse(
         windows: `(t, 4)` x1, y1, x2, y2 of the tiles in image pixels.
         extent: width and height of the image in pixels.
         iou: IoU from which two boxes of a class are one object.
+        weighted: of boxes that are one object take the mean, weighted by score, not the best one.
     """
     order = np.lexsort((labels, tiles))
     boxes, scores, labels, tiles = boxes[order], scores[order], labels[order], tiles[order]
@@ -89,15 +94,52 @@ def fuse(
     )
     rank = np.lexsort((-scores[best], ~whole))
     cell = float(np.median(windows[:, 2:] - windows[:, :2])) if len(windows) else 1.0
-    kept = rank[
-        _suppress(united[rank], labels[first][rank], whole[rank], max(cell, 1.0), iou, COVERED)
-    ]
-    kept = kept[np.argsort(-scores[best[kept]], kind="stable")]
+    kept, means, into = _suppress(
+        united[rank],
+        scores[best][rank],
+        labels[first][rank],
+        whole[rank],
+        max(cell, 1.0),
+        iou,
+        COVERED,
+        weighted,
+    )
     row_of = np.full(len(united), -1, np.int64)
-    row_of[kept] = np.arange(len(kept))
+    row_of[rank[into >= 0]] = into[into >= 0]
+    found, row = scores[best][rank[kept]], row_of[number]
+    if weighted:
+        found = _mean_scores(means, scores, tiles, row, windows)
+    by_score = np.argsort(-found, kind="stable")
+    place = np.full(len(kept) + 1, -1, np.int64)
+    place[by_score] = np.arange(len(kept))
     members = np.empty(len(boxes), np.int64)
-    members[order] = row_of[number]
-    return Fused(united[kept], scores[best[kept]], labels[first[kept]], members)
+    members[order] = place[row]
+    return Fused(means[by_score], found[by_score], labels[first][rank[kept]][by_score], members)
+
+
+def _mean_scores(boxes: Floats, scores: Floats, tiles: Ints, row: Ints, windows: Floats) -> Floats:
+    """Return for each box the mean over the tiles that show it of the best score found there.
+
+    Args:
+        boxes: `(m, 4)`.
+        scores: `(n,)` of the members.
+        tiles: `(n,)` where the members were found.
+        row: `(n,)` the box that each member went into, -1 for none.
+        windows: `(t, 4)` of the tiles.
+    """
+    kept = np.flatnonzero(row >= 0)
+    order = kept[np.lexsort((-scores[kept], tiles[kept], row[kept]))]
+    pairs = np.stack([row[order], tiles[order]])
+    first = np.ones(len(order), np.bool_)
+    first[1:] = (pairs[:, 1:] != pairs[:, :-1]).any(0)
+    owner = row[order[first]]
+    total = np.bincount(owner, scores[order[first]], len(boxes))
+    tree = shapely.STRtree(shapely.box(*windows.T))
+    showing, _ = tree.query(shapely.box(*boxes.T), predicate="covered_by")
+    shown = np.maximum(
+        np.bincount(showing, minlength=len(boxes)), np.bincount(owner, minlength=len(boxes))
+    )
+    return total / shown
 
 
 def cut_sides(boxes: Floats, windows: Floats, extent: tuple[float, float]) -> Flags:
@@ -282,21 +324,37 @@ def _unite(
 
 @compiled
 def _suppress(
-    boxes: Floats, labels: Ints, whole: Flags, cell: float, iou: float, covered: float
-) -> Ints:
-    """Return the boxes that are kept, best first: greedy suppression over a grid of cells.
+    boxes: Floats,
+    scores: Floats,
+    labels: Ints,
+    whole: Flags,
+    cell: float,
+    iou: float,
+    covered: float,
+    weighted: bool,
+) -> tuple[Ints, Floats, Ints]:
+    """Keep the best of the boxes that are one object: greedily, over a grid of cells.
 
     Args:
         boxes: `(n, 4)`, best first.
+        scores: `(n,)`.
         labels: `(n,)`.
         whole: `(n,)`; a box that is not whole also goes if a kept box covers it.
         cell: side of a cell in pixels.
         iou: IoU from which a box goes.
         covered: share of a cut box within a kept one from which it goes.
+        weighted: a box that goes by its IoU draws the kept one towards it.
+
+    Returns:
+        The boxes that are kept, their corners, and for each box the kept one that it is part of,
+        -1 where it went.
     """
     kept = np.empty(len(boxes), np.int64)
+    means = boxes.copy()
+    mass = scores.copy()
+    into = np.full(len(boxes), -1, np.int64)
     if len(boxes) == 0:
-        return kept
+        return kept, means, into
     left, top = boxes[:, 0].min(), boxes[:, 1].min()
     columns = int((boxes[:, 2].max() - left) / cell) + 1
     rows = int((boxes[:, 3].max() - top) / cell) + 1
@@ -312,15 +370,25 @@ def _suppress(
                 item = heads[r * columns + c]
                 while item >= 0 and not gone:
                     j, item = items[item]
-                    if labels[i] == labels[j]:
-                        inter, union, area = _overlap(boxes[i], boxes[j])
-                        gone = inter >= iou * union or (not whole[i] and inter >= covered * area)
+                    if labels[i] != labels[j]:
+                        continue
+                    inter, union, area = _overlap(boxes[i], means[j])
+                    alike = inter >= iou * union
+                    gone = alike or (not whole[i] and inter >= covered * area)
+                    if weighted and alike:
+                        into[i] = into[j]
+                        mass[j] += scores[i]
+                        for side in range(4):
+                            means[j, side] += (boxes[i, side] - means[j, side]) * (
+                                scores[i] / mass[j]
+                            )
         if gone:
             continue
         kept[count] = i
+        into[i] = count
         count += 1
         for r in range(r1, r2 + 1):
             for c in range(c1, c2 + 1):
                 items.append((np.int64(i), heads[r * columns + c]))
                 heads[r * columns + c] = len(items) - 1
-    return kept[:count]
+    return kept[:count], means[kept[:count]], into

@@ -47,7 +47,7 @@ def merge_scene(
         table: the scene's tile table.
         survey: written by `survey_scene`, for size, CRS and affine of the images.
         arm: name of the arm, kept in the column `arm`.
-        predict: `merge_iou`.
+        predict: `merge`, `merge_iou`.
         parquet: GeoParquet to write: `scene, image, arm, class_name, score, x1, y1, x2, y2` (image
             pixels), `tiles` (tiles it was seen on, joined by `;`), `area_m2, geometry`. Its
             metadata carry `scene` and `images`: width, height (pixels), gsd_x, gsd_y (m) of each.
@@ -113,7 +113,8 @@ def _merge_image(
     extent = (float(image["width"]), float(image["height"]))
     boxes = np.clip(boxes, 0, [*extent, *extent])
     scores = found["score"].to_numpy(float)
-    fused = fuse(boxes, scores, labels, row, window, extent, predict.merge_iou)
+    weighted = predict.merge == "fusion"
+    fused = fuse(boxes, scores, labels, row, window, extent, predict.merge_iou, weighted)
     return _rows(fused, windows["tile_id"].to_numpy()[row], image)
 
 
