@@ -6,7 +6,8 @@
 own (contrib cannot share one with the OpenCV that mmcv asks for). Tiles of 256 px are cut from the
 images of dota8 and tennis; a box counts where 70 % of it shows. Recall: labelled boxes that one of
 the first 30 or 100 boxes meets at IoU .5, mean over draws of the random order; ours also ranked.
-UC Merced, which has no boxes, is timed alone. Times are seconds of processor time a tile.
+Random boxes and a dense grid, the ablations, are beside them. UC Merced, which has no boxes, is
+timed alone. Times are milliseconds of processor time a tile.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from PIL import Image
 
 from urbanssl.labels.clip import clip_boxes
 from urbanssl.ssl.box_order import draw_order
+from urbanssl.ssl.proposals import grid_boxes, random_boxes
 from urbanssl.ssl.selective_search import ranked_order, search
 
 SIZE, SIDE, DRAWS = 256, 128, 3
@@ -124,6 +126,12 @@ def ours(tiles):
     return found, time.process_time() - start
 
 
+def in_random_order(ablation, tile, rng):
+    """Boxes of an ablation as training would take them."""
+    regions = ablation(tile, rng) if ablation is random_boxes else ablation(tile)
+    return regions.boxes[draw_order(regions.levels, rng)]
+
+
 def by_opencv(interpreter, tiles):
     """Boxes of each draw and tile, and seconds of one draw."""
     with tempfile.TemporaryDirectory() as folder:
@@ -155,6 +163,12 @@ def main() -> None:
             "ours, ranked": [[r.boxes[ranked_order(r)] for r in found]],
         }
         times = dict.fromkeys(orders, seconds)
+        for ablation in (random_boxes, grid_boxes):
+            start = time.process_time()
+            drawn = [[in_random_order(ablation, tile, rng) for tile in tiles] for _ in range(DRAWS)]
+            name_of = ablation.__name__.replace("_", " ")
+            orders[name_of] = drawn
+            times[name_of] = (time.process_time() - start) / DRAWS
         if given.opencv:
             orders["OpenCV fast"], times["OpenCV fast"] = by_opencv(given.opencv, tiles)
         for order, draws in orders.items():

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from urbanssl.artifacts import table_about
-from urbanssl.errors import SceneError
+from urbanssl.errors import LabelError, SceneError
 from urbanssl.settings import ProposalSettings
 from urbanssl.ssl.box_order import draw_order
 from urbanssl.ssl.colour import hsv_of
@@ -126,6 +126,44 @@ def test_ablations_stay_inside_the_tile(shard, tmp_path, method):
     assert corners.min() >= 0
     assert corners.max() <= 96
     assert (corners[:, 2:] > corners[:, :2]).all()
+
+
+@pytest.fixture
+def shard_in_scene(shard):
+    """The three tiles side by side in an image of half their resolution."""
+    tiles = pd.read_parquet(shard[1]).assign(scene="s", image="i")
+    tiles["to_image"] = [[0.5, 0.0, 48.0 * n, 0.0, 0.5, 0.0] for n in range(3)]
+    tiles.to_parquet(shard[1])
+    return shard
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_boxes_of_a_file_go_to_the_tiles_that_show_most_of_them(shard_in_scene, tmp_path, suffix):
+    rows = pd.DataFrame(
+        [
+            ("s", "i", 5, 5, 15, 25, 0.2),
+            ("s", "i", 44, 10, 54, 20, 0.5),
+            ("s", "i", 20, 20, 40, 40, 0.9),
+            ("other", "i", 1, 1, 20, 20, 1.0),
+        ],
+        columns=["scene", "image", "x1", "y1", "x2", "y2", "score"],
+    )
+    path = tmp_path / f"boxes{suffix}"
+    rows.to_csv(path, index=False) if suffix == ".csv" else rows.to_parquet(path)
+    boxes = proposed(
+        shard_in_scene, tmp_path / "p.parquet", method="file", file=str(path), order="ranked"
+    )
+    assert boxes[["tile_id", "rank", "x1", "y1", "x2", "y2"]].astype(str).to_numpy().tolist() == [
+        ["s/i/0_0", "0", "40.0", "40.0", "80.0", "80.0"],
+        ["s/i/0_0", "1", "10.0", "10.0", "30.0", "50.0"],
+        ["s/i/0_1", "0", "0.0", "20.0", "12.0", "40.0"],
+    ]
+
+
+def test_a_file_of_boxes_that_cannot_be_used_says_all_that_is_wrong(shard_in_scene, tmp_path):
+    pd.DataFrame({"image": ["i"], "x1": ["here"], "y1": [0], "x2": [3]}).to_csv(tmp_path / "b.csv")
+    with pytest.raises(LabelError, match=r"`scene`: missing(.|\n)*`y2`(.|\n)*'here' in row 1"):
+        proposed(shard_in_scene, tmp_path / "p", method="file", file=str(tmp_path / "b.csv"))
 
 
 def test_shard_and_table_of_different_length_are_refused(shard, tmp_path):

@@ -39,7 +39,7 @@ def segment(
     ends, weights = edges_of(blurred, diagonal)
     order = sort_positive(weights)
     height, width = image.shape[:2]
-    labels, _ = join_pixels(ends, weights, order, height * width, k, min_size)
+    labels, _ = join_pixels(np.take(ends, order, 0), weights[order], height * width, k, min_size)
     return labels.reshape(height, width)
 
 
@@ -160,12 +160,12 @@ def unite(parents: Ints, sizes: Ints, a: int, b: int) -> int:
 
 @compiled_fast
 def join_pixels(
-    ends: Ints, weights: Floats, order: Ints, pixels: int, k: float, min_size: int
+    ends: Ints, weights: Floats, pixels: int, k: float, min_size: int
 ) -> tuple[Ints, int]:
-    """Join pixels along edges of ascending weight (algorithm 1), then regions that are too small.
+    """Join pixels along edges (algorithm 1), then regions that are too small.
 
-    Two regions are joined if the edge is no heavier than the heaviest edge inside each, plus k
-    over its size (equations 3 and 4); `limits` holds that bound for each root.
+    Edges ascend in weight. Two regions are joined if the edge is no heavier than the heaviest edge
+    inside each, plus k over its size (equations 3 and 4); `limits` holds that bound for each root.
 
     Returns:
         `(pixels,)` int32 labels in order of first appearance, and their number.
@@ -173,12 +173,20 @@ def join_pixels(
     parents = np.arange(pixels).astype(np.int32)
     sizes = np.ones(pixels, np.int32)
     limits = np.full(pixels, k, np.float32)
-    for e in order:
+    # Edges between regions; those within one, nearly all, are met once.
+    between = np.empty(weights.size, np.int32)
+    left = 0
+    for e in range(weights.size):
         a, b = root_of(parents, ends[e, 0]), root_of(parents, ends[e, 1])
-        if a != b and weights[e] <= limits[a] and weights[e] <= limits[b]:
+        if a == b:
+            continue
+        if weights[e] <= limits[a] and weights[e] <= limits[b]:
             root = unite(parents, sizes, a, b)
             limits[root] = weights[e] + np.float32(k) / sizes[root]
-    for e in order:
+        else:
+            between[left] = e
+            left += 1
+    for e in between[:left]:
         a, b = root_of(parents, ends[e, 0]), root_of(parents, ends[e, 1])
         if a != b and (sizes[a] < min_size or sizes[b] < min_size):
             unite(parents, sizes, a, b)

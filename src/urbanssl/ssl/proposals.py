@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ from urbanssl.artifacts import written_whole
 from urbanssl.errors import SceneError
 from urbanssl.settings import ProposalSettings
 from urbanssl.ssl.box_order import draw_order
+from urbanssl.ssl.boxes_from_file import boxes_from_file
 from urbanssl.ssl.selective_search import Regions, ranked_order, search
 
 #: Tiles searched between two writes.
@@ -68,6 +70,7 @@ def propose_boxes(
 
     Raises:
         SceneError: shard and table do not have the same number of tiles.
+        LabelError: the file of boxes cannot be used.
     """
     tiles = np.load(array, mmap_mode="r")
     names = pd.read_parquet(table, columns=["tile_id"])["tile_id"].to_numpy()
@@ -75,7 +78,11 @@ def propose_boxes(
         raise SceneError.at(
             array, f"{len(tiles)} tiles, but {table} has {len(names)} rows", "cut the scene again"
         )
-    work = partial(_ordered, proposals=proposals, seed=seed)
+    given = {}
+    if proposals.file is not None:
+        path = Path(os.path.expandvars(proposals.file))
+        given = boxes_from_file(path, table, tiles.shape[1])
+    work = partial(_ordered, proposals=proposals, seed=seed, given=given)
     schema = _SCHEMA.with_metadata({b"urbanssl": json.dumps(dict(about)).encode()})
     with (
         ThreadPoolExecutor(max(1, threads)) as pool,
@@ -88,13 +95,19 @@ def propose_boxes(
 
 
 def _ordered(
-    name: str, tile: NDArray[np.uint8], proposals: ProposalSettings, seed: int
+    name: str,
+    tile: NDArray[np.uint8],
+    proposals: ProposalSettings,
+    seed: int,
+    given: Mapping[str, Regions],
 ) -> tuple[Regions, NDArray[np.int64]]:
     rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
     if proposals.method == "selective_search":
         regions = search(tile, proposals.size)
     elif proposals.method == "random":
         regions = random_boxes(tile, rng)
+    elif proposals.method == "file":
+        regions = given[name]
     else:
         regions = grid_boxes(tile)
     if proposals.order == "ranked":
@@ -121,7 +134,8 @@ def _rows(names: NDArray[Any], found: list[tuple[Regions, NDArray[np.int64]]]) -
         pa.array(highest, pa.float32()),
         *(pa.array(boxes[:, c]) for c in range(4)),
         pa.ListArray.from_arrays(
-            pa.array(offsets, pa.int32()), pa.array(np.concatenate(levels).astype(np.int16))
+            pa.array(offsets, pa.int32()),
+            pa.array(np.concatenate([*levels, np.empty(0)]).astype(np.int16)),
         ),
     ]
     return pa.Table.from_arrays(columns, schema=_SCHEMA)

@@ -104,8 +104,9 @@ def hierarchy(image: NDArray[np.uint8]) -> tuple[Ints, Floats]:
         words = words_of(converted)
         ends, weights = edges_of(blur(converted.astype(np.float32), _TAPS), False)
         order = sort_positive(weights)
+        ends, weights = np.take(ends, order, 0), weights[order]
         for k in SCALES:
-            labels, regions = join_pixels(ends, weights, order, height * width, k, MIN_SIZE)
+            labels, regions = join_pixels(ends, weights, height * width, k, MIN_SIZE)
             rects, sizes, near = outlines(labels.reshape(height, width), regions)
             histograms = histograms_of(labels, regions, words, sizes)
             for first in (0, 3 * COLOUR_BINS):
