@@ -19,6 +19,7 @@ import yaml
 from pydantic import ValidationError
 
 from urbanssl.errors import Problem, SettingsError
+from urbanssl.recipe_file import recipe_file
 from urbanssl.settings import Settings
 from urbanssl.settings_schema import allowed_text, known_keys, nearest_key, nearest_word
 from urbanssl.yaml_places import KeyPath, YamlFile, read_yaml
@@ -31,7 +32,8 @@ _FILES: tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...] = (
     (("pretrain", "swav", "recipe"), (), "an mmengine config, as those in config/models"),
     (("pretrain", "mae", "recipe"), (), "an mmengine config, as those in config/models"),
     (("pretrain", "detreg", "recipe"), (), "an mmengine config, as those in config/models"),
-    (("detect", "arms", "*", "recipe"), (), "an mmdet config, as those in config/models"),
+    (("proposals", "file"), (), "a table of boxes (Parquet or CSV)"),
+    (("detect", "arms", "*", "recipe"), (), "an mmdet config: config/models/*.py or mmdet::NAME"),
     (("detect", "arms", "*", "weights"), (), "a file of weights"),
     (("crime", "areas"), ("embedded", "sheet"), "a file of polygons, `embedded` or `sheet`"),
     (("crime", "table"), ("embedded",), "a crime table (a glob may match several) or `embedded`"),
@@ -265,7 +267,7 @@ def _missing_files(
         for path, name in _named(named, keys):
             if path in wrong or not isinstance(name, str) or name in words:
                 continue
-            file = os.path.expandvars(name)
+            file = recipe_file(os.path.expandvars(name))
             if any(Path(match).is_file() for match in (file, *glob.glob(file))):
                 continue
             if unset := re.findall(r"\$\{?(\w+)", file):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from urbanssl.errors import Problem, SettingsError
+from urbanssl.recipe_file import recipe_file
 from urbanssl.scenes.sheet import Scene, read_sheet
 from urbanssl.settings import ArmSettings, Budget, Settings
 
@@ -37,6 +38,11 @@ class Run:
     def name(self) -> str:
         """The name that files of this run carry, e.g. `detr-detreg_f100_s0`."""
         return f"{self.arm}_f{100 * self.fraction:g}_s{self.seed}"
+
+    @property
+    def recipe(self) -> str:
+        """The file of the network's recipe."""
+        return recipe_file(self.settings.recipe)
 
 
 class Plan:
@@ -170,6 +176,12 @@ class Plan:
         if "detreg" in wanted:
             wanted.add("swav")
         return [stage for stage in ("swav", "mae", "detreg") if stage in wanted]
+
+    @cached_property
+    def proposal_files(self) -> list[Path]:
+        """The table of boxes that proposals come from, none where they are searched or drawn."""
+        given = self.settings.proposals.file
+        return [] if given is None else [Path(os.path.expandvars(given))]
 
     def _fitting_arms(self, name: str) -> list[str]:
         """Return the arms whose network gives a feature set, the best one first.

@@ -78,7 +78,7 @@ def feature_recipe(wildcards):
     if wildcards.name in TRAINED:
         return TRAINED[wildcards.name].recipe
     if wildcards.name in ("detr", "vitdet"):
-        return PLAN.feature_arm(wildcards.name).settings.recipe
+        return PLAN.feature_arm(wildcards.name).recipe
     return []
 
 

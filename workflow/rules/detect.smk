@@ -7,7 +7,7 @@ rule train_detector:
         tables=tile_files(PLAN.labelled, ["tiles.parquet"]),
         coco_train=rules.assemble_coco.output.train,
         coco_val=rules.assemble_coco.output.val,
-        recipe=lambda wildcards: PLAN.runs[wildcards.run].settings.recipe,
+        recipe=lambda wildcards: PLAN.runs[wildcards.run].recipe,
         weights=initial_weights,
     output:
         weights=R / "detect/{run}/weights.safetensors",

@@ -79,7 +79,8 @@ def predict_scene(
     schema = _SCHEMA.with_metadata({b"urbanssl": json.dumps(dict(about)).encode()})
     with written_whole(output) as temporary, pq.ParquetWriter(temporary, schema) as writer:
         waiting: list[Boxes] = []
-        for boxes in predict_tiles(model, tiles, rows, predict, input_size(config)):
+        seen = input_size(config), takes_bgr(config)
+        for boxes in predict_tiles(model, tiles, rows, predict, *seen):
             waiting.append(boxes)
             if len(waiting) == _BETWEEN_WRITES:
                 writer.write_table(_rows(waiting, names, classes))
@@ -125,12 +126,18 @@ def input_size(config: Config) -> int | None:
     return None
 
 
+def takes_bgr(config: Config) -> bool:
+    """Return whether the recipe's `LoadTile` gives tiles as blue, green, red."""
+    return any(step.get("channel_order") == "bgr" for step in config.get("test_pipeline", ()))
+
+
 def predict_tiles(
     model: Any,
     tiles: NDArray[np.uint8],
     rows: NDArray[np.int64],
     predict: PredictSettings,
     size: int | None,
+    bgr: bool = False,
 ) -> Iterator[Boxes]:
     """Yield the boxes of tiles, batch by batch.
 
@@ -140,6 +147,7 @@ def predict_tiles(
         rows: the tiles to predict.
         predict: `min_score`, `max_per_tile`, `batch_size`.
         size: side in pixels at which the network sees a tile; None: S.
+        bgr: the network takes blue, green, red.
 
     Yields:
         For each box its row of `tiles`, label, score, and x1, y1, x2, y2 in tile pixels.
@@ -147,7 +155,8 @@ def predict_tiles(
     for start in range(0, len(rows), predict.batch_size):
         batch = rows[start : start + predict.batch_size]
         with torch.inference_mode():
-            results = model.test_step(_batch(np.ascontiguousarray(tiles[batch]), size))
+            shown = tiles[batch][..., :: -1 if bgr else 1]
+            results = model.test_step(_batch(np.ascontiguousarray(shown), size))
         found = [result.pred_instances for result in results]
         parts = [_best(boxes, predict) for boxes in found]
         counts = [len(scores) for _, scores, _ in parts]

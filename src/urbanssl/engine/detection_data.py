@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -27,12 +27,19 @@ def _shard(path: str) -> NDArray[np.uint8]:
 
 @TRANSFORMS.register_module()
 class LoadTile:
-    """First transform of a detection pipeline: the tile of `tile = (shard file, index)` as RGB."""
+    """First transform of a detection pipeline: the tile of `tile = (shard file, index)`.
+
+    Args:
+        channel_order: `rgb`, as tiles are, or `bgr`, as mmdet's own configs expect images.
+    """
+
+    def __init__(self, channel_order: Literal["rgb", "bgr"] = "rgb") -> None:
+        self._step = -1 if channel_order == "bgr" else 1
 
     def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
         """Add `img` (S, S, 3) uint8 and its shape to an item."""
         path, index = item["tile"]
-        image = np.array(_shard(str(path))[index])
+        image = np.array(_shard(str(path))[index][..., :: self._step], order="C")
         item["img"] = image
         item["img_shape"] = item["ori_shape"] = image.shape[:2]
         return item
