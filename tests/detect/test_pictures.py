@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from urbanssl.detect.pictures import BAD, GOOD, worst_and_best
+from urbanssl.detect.pictures import BAD, CONFUSED, GOOD, worst_and_best
 
 
 @pytest.fixture
@@ -52,6 +52,20 @@ def test_the_best_and_the_worst_tiles_are_drawn_with_found_and_missed_told_apart
     left, right = colours(run / "out" / "worst_01_s-i-0_2.png")
     assert BAD in left & right
     assert GOOD not in left | right
+
+
+def test_an_object_taken_for_another_class_is_neither_missed_nor_false(run):
+    content = json.loads((run / "coco.json").read_text())
+    content["categories"].append({"id": 2, "name": "harbor"})
+    (run / "coco.json").write_text(json.dumps(content))
+    found = pd.read_parquet(run / "boxes.parquet")
+    found.loc[1, ["class_name", "x1", "y1", "x2", "y2"]] = ["harbor", 11, 20, 41, 40]
+    found.to_parquet(run / "boxes.parquet")
+    args = [run / "boxes.parquet"], run / "coco.json", [run / "s" / "tiles.npy"], run / "out"
+    worst_and_best(*args, n=1)
+    left, right = colours(run / "out" / "worst_01_s-i-0_2.png")
+    assert CONFUSED in left & right
+    assert not {BAD, GOOD} & (left | right)
 
 
 def test_no_tile_is_both_best_and_worst_and_empty_ones_are_left_out(run):

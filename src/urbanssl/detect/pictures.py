@@ -18,7 +18,7 @@ from urbanssl.detect.mistakes import best_score
 from urbanssl.detect.score import Case, tile_case
 
 #: Told apart by colour-blind readers, and from imagery.
-GOOD, BAD, IGNORED = (86, 180, 233), (255, 127, 42), (190, 190, 190)
+GOOD, BAD, CONFUSED, IGNORED = (86, 180, 233), (255, 127, 42), (240, 228, 66), (190, 190, 190)
 #: Least side of a panel in pixels, and the gap between panels.
 _PANEL, _GAP = 384, 8
 
@@ -28,9 +28,10 @@ def worst_and_best(
 ) -> None:
     """Write pictures of the tiles with the highest and the lowest F1 at IoU .5.
 
-    Left the labels: blue found, orange missed, grey to ignore. Right the predictions from the score
-    of the highest F1 on: blue right, orange wrong, grey counting neither way. Names are
-    `best_01_{tile}.png`, `worst_01_{tile}.png`; among equal F1, tiles with more boxes come first.
+    Left the labels: blue found, orange missed, yellow taken for another class, grey to ignore.
+    Right the predictions from the score of the highest F1 on: blue right, orange false, yellow of
+    the wrong class, grey counting neither way. Names are `best_01_{tile}.png`,
+    `worst_01_{tile}.png`; among equal F1, tiles with more boxes come first.
 
     Args:
         tile_boxes: boxes in tile pixels, of `predict_scene`.
@@ -93,11 +94,23 @@ class _Judged:
         state, own = self.matched.states[0, 0, rows], self.matched.rows[rows]
         labels = np.flatnonzero(case.truth.images == image)
         right = own[state == RIGHT]
+        wrong = own[state == WRONG]
         truth_colours = [
-            IGNORED if case.truth.ignore[t] else GOOD if self._is_found(int(t), right) else BAD
+            IGNORED
+            if case.truth.ignore[t]
+            else GOOD
+            if any(self._meet(t, d, same=True) for d in right)
+            else CONFUSED
+            if any(self._meet(t, d, same=False) for d in wrong)
+            else BAD
             for t in labels
         ]
-        found_colours = [{RIGHT: GOOD, WRONG: BAD, NEITHER: IGNORED}[int(s)] for s in state]
+        found_colours = [
+            CONFUSED
+            if s == WRONG and any(self._meet(t, d, same=False) for t in labels)
+            else {RIGHT: GOOD, WRONG: BAD, NEITHER: IGNORED}[int(s)]
+            for s, d in zip(state, own, strict=True)
+        ]
         truth_names = [names[case.truth.classes[t]] for t in labels]
         found_names = [f"{names[case.found.classes[d]]} {case.found.scores[d]:.2f}" for d in own]
         scale = max(1, -(-_PANEL // tile.shape[1]))
@@ -111,13 +124,12 @@ class _Judged:
         sheet.paste(panels[1], (width + _GAP, 0))
         return sheet
 
-    def _is_found(self, label: int, right: NDArray[np.int64]) -> bool:
+    def _meet(self, label: int, detection: int, same: bool) -> bool:
+        """Return whether a detection lies on a labelled box of the same, or of another, class."""
         truth, found = self.case.truth, self.case.found
-        return any(
-            found.classes[d] == truth.classes[label]
-            and box_iou(found.boxes[d], truth.boxes[label], False) >= HIT
-            for d in right
-        )
+        alike = found.classes[detection] == truth.classes[label]
+        overlap = box_iou(found.boxes[detection], truth.boxes[label], False)
+        return bool(alike == same and overlap >= HIT)
 
 
 def _panel(
