@@ -13,10 +13,12 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 from safetensors.torch import save_file
 
+from urbanssl.classes import CLASSES
 from urbanssl.detect import registration
 from urbanssl.engine.detection_data import TileItems
 from urbanssl.engine.weights import load_weights
 from urbanssl.errors import WeightsError
+from urbanssl.load_settings import load_settings
 
 from mmdet.registry import MODELS  # isort: skip
 
@@ -140,7 +142,16 @@ def test_pipeline_of_a_full_recipe_gives_a_tile_with_its_boxes(name, swav_file, 
     assert len(data["data_samples"][0].gt_instances) <= len(BOXES)
 
 
-@pytest.mark.parametrize("name", ["deformable_detr_tiny.py", "vitdet_tiny.py"])
+FINETUNED = ("deformable_detr_tiny.py", "vitdet_tiny.py")
+
+
+def test_every_arm_has_a_network_whose_first_class_is_tested_below():
+    settings = load_settings(RECIPES.parent / "config.yaml")
+    assert {Path(arm.recipe).name for arm in settings.detect.arms.values()} == set(FINETUNED)
+    assert settings.labels.classes[0] == CLASSES[0]
+
+
+@pytest.mark.parametrize("name", FINETUNED)
 def test_first_class_is_learned_and_predicted(name, swav_file, tmp_path):
     """Label 0 is a class, not the background: a tile with nothing else must come back."""
     torch.manual_seed(0)
