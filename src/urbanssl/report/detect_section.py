@@ -16,6 +16,9 @@ from urbanssl.report.gather import Results, Run, fractions_of
 from urbanssl.report.pictures import examples, side_by_side, spread
 from urbanssl.report.wording import NONE, counted, listed, number, signed, with_interval
 
+#: COCO's statistics by size.
+_SIZES = ("APs", "APm", "APl")
+
 
 def detect_section(results: Results, album: Album) -> Section:
     """Return how well each arm finds objects, and what its start is worth."""
@@ -36,6 +39,7 @@ def _blocks(results: Results, album: Album) -> Iterator[Block]:
     yield from _efficiency(results, album)
     shown = _shown_runs(results)
     yield from _classes(shown)
+    yield from _sizes(shown)
     yield from _curves(results, shown, album)
     yield from _errors(shown, album)
     yield from _examples(results, album)
@@ -108,9 +112,9 @@ def _starts(results: Results, album: Album) -> Iterator[Block]:
         )
         return
     yield Table(
-        "Each self-supervised start minus the same network from random weights, same labels and "
-        "budget. The interval treats both arms' errors as independent; they share test tiles, so "
-        "it is on the wide side.",
+        "Each self-supervised start minus the same network from random weights, same labels, seeds "
+        "and budget. Differences are paired: taken within each resample of the test area's blocks, "
+        "which both arms share, and over the seeds.",
         ("arm", "against", "labels", "seeds", "AP difference", "AP50 difference", "finding"),
         [
             [
@@ -177,6 +181,35 @@ def _classes(shown: Mapping[str, Run]) -> Iterator[Block]:
         "AP50 / AP by class on the test tiles. Classes with few objects have unsteady scores; "
         "a dash means that the test split holds none.",
         ("class", "objects", *per_class),
+        rows,
+    )
+
+
+def _sizes(shown: Mapping[str, Run]) -> Iterator[Block]:
+    """Yield AP by the size of objects: in pixels on tiles, in metres on whole scenes."""
+    rows, ends = [], ("", "")
+    for arm, run in shown.items():
+        metres = (run.score or {}).get("metres") or {}
+        if "small_below" in metres:
+            ends = (f"{metres['small_below']:g}", f"{metres['large_from']:g}")
+        found = [
+            stats.get(name) for stats in (run.stats(), metres.get("stats") or {}) for name in _SIZES
+        ]
+        rows.append([arm, *(_defined(value) for value in found)])
+    if all(cell == NONE for row in rows for cell in row[1:]):
+        return
+    yield Table(
+        "AP by size of the objects. On tiles, in pixels as COCO has it: small below 32, large from "
+        f"96. On whole scenes by the side on the ground: small below {ends[0]} m, large from "
+        f"{ends[1]} m; a dash where no object is of that size, or the scenes have no scale.",
+        (
+            "arm",
+            *(
+                f"{size}, {unit}"
+                for unit in ("pixels", "metres")
+                for size in ("small", "medium", "large")
+            ),
+        ),
         rows,
     )
 
