@@ -6,7 +6,6 @@ from scipy.stats import spearmanr
 from sklearn.metrics import balanced_accuracy_score, brier_score_loss, r2_score, roc_auc_score
 
 from urbanssl.crime import metrics
-from urbanssl.crime.intervals import block_weights, interval
 from urbanssl.crime.permutation import p_value, permuted_auc, shuffles
 
 
@@ -57,15 +56,6 @@ def test_fold_of_one_class_gives_no_pairs_and_no_value():
     label = np.array([True, True, False, False])
     found = metrics.auc(np.arange(4.0), label, np.array([0, 0, 1, 1]), once)
     assert np.isnan(found[0])
-    assert interval(np.full(100, np.nan)) == [None, None]
-
-
-def test_blocks_are_drawn_whole_and_within_their_region():
-    region = np.repeat(["a", "b"], 30)
-    blocks = np.arange(60) // 5
-    weights = block_weights(blocks, region, 200, np.random.default_rng(0))
-    assert (weights.reshape(200, 12, 5).std(axis=2) == 0).all()
-    assert (weights[:, :30].sum(axis=1) == 30).all()
 
 
 def test_areas_are_exchanged_within_their_region_only():
@@ -93,15 +83,3 @@ def test_p_value_of_a_score_without_meaning_is_uniform():
         seen = metrics.auc(score, label, region, np.ones((1, 100)))[0]
         chances.append(p_value(seen, permuted_auc(score, labels, region)))
     assert 0.005 <= np.mean(np.array(chances) <= 0.05) <= 0.1
-
-
-def test_interval_of_independent_areas_covers_the_truth():
-    rng = np.random.default_rng(4)
-    covered = 0
-    for _ in range(200):
-        label = rng.random(150) > 0.5
-        score = rng.normal(size=150) + label
-        weights = block_weights(np.arange(150), np.zeros(150), 300, rng)
-        low, high = interval(metrics.auc(score, label, np.zeros(150, int), weights))
-        covered += low <= 0.7602 <= high
-    assert 0.9 <= covered / 200 <= 0.98

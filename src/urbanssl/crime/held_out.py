@@ -22,6 +22,7 @@ from urbanssl.crime.linear import (
     penalties,
 )
 from urbanssl.crime.metrics import auc
+from urbanssl.crime.refits import logistic_without, ridge_without
 from urbanssl.crime.targets import Threshold, fold_thresholds, log_rate
 
 Floats = NDArray[np.float64]
@@ -72,6 +73,19 @@ def make_target(rate: Floats, scheme: Scheme, rule: Threshold) -> Target:
 
 
 @dataclass(frozen=True)
+class Without:
+    """Out-of-fold predictions had a group of areas not been learned from.
+
+    Attributes:
+        logistic: (G, n) chance of high crime without each group.
+        ridge: (G, n) log rate.
+    """
+
+    logistic: Floats
+    ridge: Floats
+
+
+@dataclass(frozen=True)
 class HeldOut:
     """Out-of-fold predictions of one feature set.
 
@@ -80,6 +94,7 @@ class HeldOut:
         boosting: (n,) chance by gradient boosting, None where it was not asked for.
         ridge: (n,) log rate by ridge regression.
         inner_auc: mean AUC on folds inside the training areas (nothing of the held-out ones).
+        without: predictions by models that did not learn from some areas, None where not asked for.
         slopes: (F, D) change of the log odds by each feature (unscaled) in each fold's model.
         counted: expected counts, None where they were not asked for.
     """
@@ -90,10 +105,16 @@ class HeldOut:
     inner_auc: float
     slopes: Floats
     counted: CountedOut | None = None
+    without: Without | None = None
 
 
 def predict_held_out(
-    features: Floats, target: Target, boosting: bool, seed: int, counted: Counted | None = None
+    features: Floats,
+    target: Target,
+    boosting: bool,
+    seed: int,
+    counted: Counted | None = None,
+    group: NDArray[np.int64] | None = None,
 ) -> HeldOut:
     """Fit on the training areas of each fold and predict the areas it holds out.
 
@@ -103,11 +124,14 @@ def predict_held_out(
         boosting: whether to fit gradient boosting too.
         seed: of gradient boosting.
         counted: crimes and people, for a model of counts too.
+        group: (n,) groups of areas, from 0, to predict without each of them too.
     """
     areas, width = features.shape
     logistic, ridge, boosted = np.zeros(areas), np.zeros(areas), np.zeros(areas)
     slopes = np.zeros((len(target.threshold), width))
     counts = CountedOut(*np.zeros((3, areas)))
+    groups = 0 if group is None else int(group.max()) + 1
+    without = Without(*np.zeros((2, groups, areas)))
     inner_aucs = []
     for number in range(len(target.threshold)):
         train = target.scheme.train[number]
@@ -116,13 +140,19 @@ def predict_held_out(
         inside, outside = basis.project(features[train]), basis.project(features[held])
         label = target.training_labels(number)[train]
         inner = target.scheme.inner(number)[train]
-        beta, inner_auc = _logistic(inside, label, inner, basis)
+        beta, inner_auc, ridges = _logistic(inside, label, inner, basis)
         inner_aucs.append(inner_auc)
         logistic[held] = expit(apply(outside, beta))
         slopes[number] = basis.components @ beta[:-1] / basis.scale
         grid = penalties(basis, len(inside))
         penalty = choose_ridge(inside, target.value[train], inner, grid)
         ridge[held] = apply(outside, fit_ridge(inside, target.value[train], penalty))
+        if group is not None:
+            other, value = group[train], target.value[train]
+            less = logistic_without(inside, label.astype(float), ridges, beta, other, groups)
+            without.logistic[:, held] = expit(apply(outside, less.T).T)
+            less = ridge_without(inside, value, penalty, other, groups)
+            without.ridge[:, held] = apply(outside, less.T).T
         if counted is not None:
             known = counted.part(train)
             counts.guess[held] = known.rate
@@ -142,18 +172,19 @@ def predict_held_out(
         inner_auc=float(np.mean(finite)) if finite else float("nan"),
         slopes=slopes,
         counted=counts if counted is not None else None,
+        without=without if group is not None else None,
     )
 
 
 def _logistic(
     inside: Floats, label: NDArray[np.bool_], inner: NDArray[np.int64], basis: Basis
-) -> tuple[Floats, float]:
-    """Return coefficients at the penalty that inner folds choose, and the AUC there."""
+) -> tuple[Floats, float, float]:
+    """Return coefficients at the penalty that inner folds choose, the AUC there, the penalty."""
+    grid = penalties(basis, len(inside))
     if label.min() == label.max():
         share = np.clip(label.mean(), 0.01, 0.99)
-        return np.append(np.zeros(inside.shape[1]), logit(share)), float("nan")
+        return np.append(np.zeros(inside.shape[1]), logit(share)), float("nan"), grid[0]
     numbers = label.astype(float)
-    grid = penalties(basis, len(inside))
     penalty, scores = choose_logistic(inside, numbers, inner, grid)
     inner_auc = float(auc(scores, label, inner, np.ones((1, len(label))))[0])
-    return fit_logistic(inside, numbers, penalty), inner_auc
+    return fit_logistic(inside, numbers, penalty), inner_auc, penalty

@@ -21,12 +21,19 @@ from urbanssl.crime.counts import Counted
 from urbanssl.crime.folds import Scheme
 from urbanssl.crime.held_out import HeldOut, Target, make_target, predict_held_out
 from urbanssl.crime.importance import correlated_groups, grouped_importance, local_effects
-from urbanssl.crime.intervals import block_weights, difference, interval
+from urbanssl.crime.intervals import (
+    Resamples,
+    block_weights,
+    difference,
+    interval,
+    resample_regions,
+)
 from urbanssl.crime.metrics import auc
 from urbanssl.crime.moran import moran_test, neighbour_weights
 from urbanssl.crime.permutation import shuffles
 from urbanssl.crime.rates import PER
 from urbanssl.crime.scores import (
+    SHARE,
     count_row,
     errors_by,
     network_row,
@@ -57,7 +64,8 @@ class Judged:
     Attributes:
         target: labels.
         found: set -> out-of-fold predictions.
-        draws: set -> (B,) resampled AUC.
+        draws: set -> (2, 1 + G) AUC of all regions and without each, see `scores.left_out`.
+        resamples: of regions.
         rows: rows of scores.
         permutation: rows of permutation tests.
     """
@@ -65,6 +73,7 @@ class Judged:
     target: Target
     found: dict[str, HeldOut]
     draws: dict[str, NDArray[np.float64]]
+    resamples: Resamples
     rows: list[dict[str, Any]]
     permutation: list[dict[str, Any]]
 
@@ -140,14 +149,15 @@ def evaluate(
     """Return the metrics of a study that can be judged, tables of predictions, and of slopes."""
     rng = np.random.default_rng(seed)
     schemes, blocks, found, side = schemes_of(study, crime.block, rng)
-    weights = block_weights(blocks, study.region, crime.bootstrap, rng)
+    weights = block_weights(blocks, study.region, 200, rng)
+    resamples = resample_regions(study.region, crime.bootstrap, rng)
     places = shuffles(study.region, crime.permutations, rng)
     alike = alike_exchanges(
         log_rate(study.rate), study.points, study.region, crime.permutations, rng
     )
-    judged = {s.name: judge_scheme(study, s, crime, weights, alike, seed) for s in schemes}
+    judged = {s.name: judge_scheme(study, s, crime, resamples, alike, seed) for s in schemes}
     if network is not None:
-        add_network(network, study, judged, weights)
+        add_network(network, study, judged)
     region = judged["region"]
     primary = choose_primary(region)
     evidence = evidence_of(region, primary)
@@ -170,7 +180,7 @@ def evaluate(
         "errors_by_region": errors_by(study.region, best, target),
         "errors_by_population": _errors_by_population(study, best, target),
         "reliability": reliability(best.logistic, target.high),
-        "importance": _importance(study, primary, region, places[:20], weights[:200]),
+        "importance": _importance(study, primary, region, places[:20], weights),
         "local_effects": _local_effects(study, target, seed),
         "thresholds": {name: one.target.threshold.tolist() for name, one in judged.items()},
     }
@@ -187,7 +197,7 @@ def judge_scheme(
     study: Study,
     scheme: Scheme,
     crime: CrimeSettings,
-    weights: NDArray[np.float32],
+    resamples: Resamples,
     places: NDArray[np.int64],
     seed: int,
     boosting: bool = True,
@@ -201,19 +211,17 @@ def judge_scheme(
         counted = Counted(study.count, study.population, crime.counts)
     found, draws, rows, tests = {}, {}, [], []
     for name, values in study.features.items():
-        found[name] = predict_held_out(values, target, boosting, seed, counted)
-        scored, draws[name] = score_rows(name, found[name], target, weights)
+        found[name] = predict_held_out(values, target, boosting, seed, counted, resamples.group)
+        scored, draws[name] = score_rows(name, found[name], target, resamples)
         rows += scored
         if counted is not None and (expected := found[name].counted) is not None:
-            rows.append(count_row(name, expected, counted, target, weights))
+            rows.append(count_row(name, expected, counted, target, resamples))
         tests.append(permutation_row(name, values, scheme, real, exchanged))
-    rows.append(_majority(target, weights))
-    return Judged(target, found, draws, rows, tests)
+    rows.append(_majority(target, resamples))
+    return Judged(target, found, draws, resamples, rows, tests)
 
 
-def add_network(
-    path: Path, study: Study, judged: dict[str, Judged], weights: NDArray[np.float32]
-) -> None:
+def add_network(path: Path, study: Study, judged: dict[str, Judged]) -> None:
     """Add the scores of the network on raw tiles to the schemes it was trained under.
 
     Raises:
@@ -226,14 +234,14 @@ def add_network(
         if not np.array_equal(own["fold"], one.target.scheme.fold):
             raise AreaError.at(path, f"other folds than those of {name}", "train it again")
         chance = own["predicted"].to_numpy(float)
-        row, one.draws[NETWORK] = network_row(NETWORK, chance, one.target, weights)
+        row, one.draws[NETWORK] = network_row(NETWORK, chance, one.target, one.resamples)
         one.rows.append(row)
 
 
-def _majority(target: Target, weights: NDArray[np.float32]) -> dict[str, Any]:
+def _majority(target: Target, resamples: Resamples) -> dict[str, Any]:
     """Score of saying the training areas' share of high areas everywhere."""
     constant = HeldOut(target.share, None, target.guess, float("nan"), np.zeros((1, 1)))
-    return score_rows("majority", constant, target, weights)[0][0]
+    return score_rows("majority", constant, target, resamples)[0][0]
 
 
 def choose_primary(region: Judged) -> str:
@@ -254,7 +262,7 @@ def _paired(one: Judged) -> list[dict[str, Any]]:
             "baseline": base,
             "scheme": one.target.scheme.name,
             "difference": once[name] - once[base],
-            **difference(one.draws[name], one.draws[base]),
+            **difference(one.draws[name], one.draws[base], one.resamples.counts),
         }
         for name in one.found
         for base in (*TO_BEAT, NETWORK)
@@ -270,7 +278,7 @@ def evidence_of(region: Judged, primary: str) -> dict[str, Evidence]:
     return {
         name: Evidence(
             auc=_auc(region, name),
-            interval=interval(region.draws[name]),
+            interval=interval(region.draws[name], region.resamples.counts, SHARE),
             p=tests[name]["p"],
             paired={
                 row["baseline"]: row["interval"]
@@ -287,8 +295,9 @@ def place_sentence(random: Judged, primary: str) -> str | None:
     if "coordinates" not in random.draws or primary == "coordinates":
         return None
     place = random.draws["coordinates"]
-    gap = interval(random.draws[primary] - place)
-    return place_explains(interval(place), gap, _auc(random, "coordinates"))
+    counts = random.resamples.counts
+    gap = interval(random.draws[primary] - place, counts)
+    return place_explains(interval(place, counts, SHARE), gap, _auc(random, "coordinates"))
 
 
 def _headline(judged: dict[str, Judged], primary: str) -> dict[str, Any]:
@@ -299,10 +308,12 @@ def _headline(judged: dict[str, Judged], primary: str) -> dict[str, Any]:
         "rule": RULE,
         "model": "logistic",
         "auc": value["region"],
-        "auc_interval": interval(region.draws[primary]),
+        "auc_interval": interval(region.draws[primary], region.resamples.counts, SHARE),
         "auc_random": value["random"],
         "leakage_gap": value["random"] - value["region"],
-        "leakage_gap_interval": interval(random.draws[primary] - region.draws[primary]),
+        "leakage_gap_interval": interval(
+            random.draws[primary] - region.draws[primary], region.resamples.counts
+        ),
     }
 
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -84,8 +83,11 @@ def _fold_ranks(values: Floats, fold: Ints) -> Floats:
     ranks = np.zeros(len(values))
     for number in np.unique(fold):
         inside = fold == number
-        centred = rankdata(values[inside])
-        ranks[inside] = (centred - centred.mean()) / max(1, inside.sum())
+        ordered = np.sort(values[inside])
+        # Ties share the mean of their ranks.
+        first = np.searchsorted(ordered, values[inside], "left")
+        rank = (first + np.searchsorted(ordered, values[inside], "right")) / 2
+        ranks[inside] = (rank - rank.mean()) / max(1, inside.sum())
     return ranks
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from urbanssl.crime import metrics
 from urbanssl.crime.counts import Counted, CountedOut, deviance
 from urbanssl.crime.folds import Scheme
 from urbanssl.crime.held_out import HeldOut, Target
-from urbanssl.crime.intervals import interval
+from urbanssl.crime.intervals import Resamples, interval
 from urbanssl.crime.metrics import Weights
 from urbanssl.crime.permutation import p_value
 from urbanssl.crime.surrogates import refitted_auc
@@ -19,39 +20,42 @@ from urbanssl.crime.surrogates import refitted_auc
 Floats = NDArray[np.float64]
 #: Labels (P, n) of each fold.
 Labels = list[NDArray[np.bool_]]
+#: From (n,) predictions and (B, n) weights to (B,) scores.
+Metric = Callable[[Floats, Weights], Floats]
+#: Values that shares can have.
+SHARE = (0.0, 1.0)
 
 
 def score_rows(
-    name: str, found: HeldOut, target: Target, weights: Weights
+    name: str, found: HeldOut, target: Target, resamples: Resamples
 ) -> tuple[list[dict[str, Any]], Floats]:
-    """Return one row a model, and the (B,) resampled AUC of the logistic one.
+    """Return one row a model, and the (2, 1 + G) AUC of the logistic one, see `left_out`.
 
     Args:
         name: of the feature set.
         found: its out-of-fold predictions.
         target: labels under the scheme.
-        weights: (B, n) resamples of areas.
+        resamples: of regions.
     """
-    draws = metrics.auc(found.logistic, target.high, target.scheme.fold, weights)
+    less = (found.without.logistic, found.without.ridge) if found.without else (None, None)
+    scores, draws = _class_scores(found.logistic, target, resamples, less[0])
     logistic = {
-        **_class_scores(found.logistic, target, weights, draws),
-        **_value_scores(found.ridge, target, weights),
+        **scores,
+        **_value_scores(found.ridge, target, resamples, less[1]),
         "inner_auc": found.inner_auc,
     }
     rows = [{"features": name, "model": "logistic", "scheme": target.scheme.name, **logistic}]
     if found.boosting is not None:
-        boosted = metrics.auc(found.boosting, target.high, target.scheme.fold, weights)
-        scores = _class_scores(found.boosting, target, weights, boosted)
+        scores, _ = _class_scores(found.boosting, target, resamples)
         rows.append({"features": name, "model": "boosting", "scheme": target.scheme.name, **scores})
     return rows, draws
 
 
 def network_row(
-    name: str, chance: Floats, target: Target, weights: Weights
+    name: str, chance: Floats, target: Target, resamples: Resamples
 ) -> tuple[dict[str, Any], Floats]:
-    """Return the row of chances that were predicted elsewhere, and their (B,) resampled AUC."""
-    draws = metrics.auc(chance, target.high, target.scheme.fold, weights)
-    scores = _class_scores(chance, target, weights, draws)
+    """Return the row of chances that were predicted elsewhere, and their (2, 1 + G) AUC."""
+    scores, draws = _class_scores(chance, target, resamples)
     return {"features": name, "model": name, "scheme": target.scheme.name, **scores}, draws
 
 
@@ -59,33 +63,71 @@ def _once(areas: int) -> Floats:
     return np.ones((1, areas))
 
 
+def left_out(
+    metric: Metric, predicted: Floats, without: Floats | None, resamples: Resamples
+) -> Floats:
+    """Return the (2, 1 + G) score of all regions and without each group, see `influence`.
+
+    Args:
+        metric: the score.
+        predicted: (n,).
+        without: (G, n) predictions had each group not been learned from. None where the model
+            cannot be fitted again: half of the variance is then taken to be missed.
+        resamples: of regions.
+    """
+    kept = metric(predicted, resamples.present)
+    if without is None:
+        return np.stack([kept, 2 * kept - kept[0]])
+    again = np.vstack([predicted, without])
+    refitted = [
+        metric(p, present[None]) for p, present in zip(again, resamples.present, strict=True)
+    ]
+    return np.stack([kept, np.concatenate(refitted)])
+
+
 def _class_scores(
-    chance: Floats, target: Target, weights: Weights, draws: Floats
-) -> dict[str, Any]:
+    chance: Floats, target: Target, resamples: Resamples, without: Floats | None = None
+) -> tuple[dict[str, Any], Floats]:
+    """Return the scores of chances of high crime, and their (2, 1 + G) AUC."""
     once, fold, high = _once(len(chance)), target.scheme.fold, target.high
+
+    def scored(metric: Metric) -> Floats:
+        return left_out(metric, chance, without, resamples)
+
+    areas = scored(lambda p, drawn: metrics.auc(p, high, fold, drawn))
+    hits = scored(lambda p, drawn: metrics.balanced_accuracy(p, high, drawn))
+    errors = scored(lambda p, drawn: metrics.brier(p, high, drawn))
     return {
-        "auc": float(metrics.auc(chance, high, fold, once)[0]),
-        "auc_interval": interval(draws),
+        "auc": float(areas[0, 0]),
+        "auc_interval": interval(areas, resamples.counts, SHARE),
         "auc_pooled": float(metrics.auc(chance, high, np.zeros_like(fold), once)[0]),
-        "balanced_accuracy": float(metrics.balanced_accuracy(chance, high, once)[0]),
-        "balanced_accuracy_interval": interval(metrics.balanced_accuracy(chance, high, weights)),
-        "brier": float(metrics.brier(chance, high, once)[0]),
-        "brier_interval": interval(metrics.brier(chance, high, weights)),
-    }
+        "balanced_accuracy": float(hits[0, 0]),
+        "balanced_accuracy_interval": interval(hits, resamples.counts, SHARE),
+        "brier": float(errors[0, 0]),
+        "brier_interval": interval(errors, resamples.counts, SHARE),
+    }, areas
 
 
-def _value_scores(predicted: Floats, target: Target, weights: Weights) -> dict[str, Any]:
-    once, fold = _once(len(predicted)), target.scheme.fold
+def _value_scores(
+    predicted: Floats, target: Target, resamples: Resamples, without: Floats | None = None
+) -> dict[str, Any]:
+    fold, value, guess = target.scheme.fold, target.value, target.guess
+
+    def scored(metric: Metric) -> Floats:
+        return left_out(metric, predicted, without, resamples)
+
+    taken = scored(lambda p, drawn: metrics.r2(p, value, guess, drawn))
+    ranks = scored(lambda p, drawn: metrics.spearman(p, value, fold, drawn))
     return {
-        "r2": float(metrics.r2(predicted, target.value, target.guess, once)[0]),
-        "r2_interval": interval(metrics.r2(predicted, target.value, target.guess, weights)),
-        "spearman": float(metrics.spearman(predicted, target.value, fold, once)[0]),
-        "spearman_interval": interval(metrics.spearman(predicted, target.value, fold, weights)),
+        "r2": float(taken[0, 0]),
+        "r2_interval": interval(taken, resamples.counts, (-np.inf, 1.0)),
+        "spearman": float(ranks[0, 0]),
+        "spearman_interval": interval(ranks, resamples.counts, (-1.0, 1.0)),
     }
 
 
 def count_row(
-    name: str, found: CountedOut, counted: Counted, target: Target, weights: Weights
+    name: str, found: CountedOut, counted: Counted, target: Target, resamples: Resamples
 ) -> dict[str, Any]:
     """Return the scores of expected counts: the order of rates, and the deviance explained.
 
@@ -97,26 +139,26 @@ def count_row(
         found: out-of-fold expectations.
         counted: crimes and people of all areas.
         target: log rates under the scheme.
-        weights: (B, n) resamples of areas.
+        resamples: of regions.
     """
     errors, without = (
         np.sqrt(np.maximum(deviance(counted.count, rate * counted.people, found.dispersion), 0))
         for rate in (found.rate, found.guess)
     )
-    ranks = _value_scores(found.rate, target, weights)
+    ranks = _value_scores(found.rate, target, resamples)
+    ranks = _value_scores(found.rate, target, resamples)
     nothing = np.zeros(len(errors))
-    explained = [
-        # The share of the deviance that is taken away is R2 of its signed root.
-        metrics.r2(errors, nothing, without, drawn)
-        for drawn in (_once(len(errors)), weights)
-    ]
+    # The share of the deviance that is taken away is R2 of its signed root.
+    explained = left_out(
+        lambda p, drawn: metrics.r2(p, nothing, without, drawn), errors, None, resamples
+    )
     return {
         "features": name,
         "model": counted.family,
         "scheme": target.scheme.name,
         **{key: ranks[key] for key in ("spearman", "spearman_interval")},
-        "deviance_explained": float(explained[0][0]),
-        "deviance_explained_interval": interval(explained[1]),
+        "deviance_explained": float(explained[0, 0]),
+        "deviance_explained_interval": interval(explained, resamples.counts, (-np.inf, 1.0)),
     }
 
 

@@ -7,12 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from urbanssl.crime.folds import block_labels, random_folds, region_folds
+from urbanssl.crime.folds import random_folds, region_folds
 from urbanssl.crime.held_out import make_target, predict_held_out
-from urbanssl.crime.intervals import block_weights, interval
+from urbanssl.crime.intervals import Resamples, resample_regions
 from urbanssl.crime.judge import Judged, choose_primary, evidence_of, judge_scheme, place_sentence
 from urbanssl.crime.metrics import auc
-from urbanssl.crime.moran import block_side, correlogram
 from urbanssl.crime.study import FOLDS, Study
 from urbanssl.crime.surrogates import alike_exchanges
 from urbanssl.crime.targets import log_rate
@@ -75,18 +74,16 @@ def judge_trial(trial: Trial, crime: CrimeSettings, seed: int) -> Outcome:
     if refusals(study.rate, study.region, study.total, crime):
         return Outcome(True, False, False, False, float("nan"), {}, {}, float("nan"))
     rng = np.random.default_rng(seed)
-    found = correlogram(log_rate(study.rate), study.points, study.region, rng)
-    blocks = block_labels(study.plane, study.region, block_side(found))
-    weights = block_weights(blocks, study.region, crime.bootstrap, rng)
+    resamples = resample_regions(study.region, crime.bootstrap, rng)
     alike = alike_exchanges(
         log_rate(study.rate), study.points, study.region, crime.permutations, rng
     )
     region = judge_scheme(
-        study, region_folds(study.region), crime, weights, alike, seed, boosting=False
+        study, region_folds(study.region), crime, resamples, alike, seed, boosting=False
     )
     primary = choose_primary(region)
     evidence = evidence_of(region, primary)
-    random = _at_random(study, primary, crime, weights, alike[:1], seed, rng)
+    random = _at_random(study, primary, crime, resamples, alike[:1], seed, rng)
     place = place_sentence(random, primary)
     low = evidence[primary].interval[0]
     places = [r["auc"] for r in random.rows if r["features"] == "coordinates"]
@@ -107,7 +104,7 @@ def _at_random(
     study: Study,
     primary: str,
     crime: CrimeSettings,
-    weights: NDArray[np.float32],
+    resamples: Resamples,
     alike: NDArray[np.int64],
     seed: int,
     rng: np.random.Generator,
@@ -116,7 +113,7 @@ def _at_random(
     few = {name: v for name, v in study.features.items() if name in (primary, "coordinates")}
     scheme = random_folds(len(study.rate), FOLDS, rng)
     return judge_scheme(
-        replace(study, features=few), scheme, crime, weights, alike, seed, boosting=False
+        replace(study, features=few), scheme, crime, resamples, alike, seed, boosting=False
     )
 
 
@@ -142,5 +139,6 @@ def careless_tiles(pool: Pool, trial: Trial, name: str, seed: int) -> list[float
     features, area = tile_rows(pool, trial, name)
     target = make_target(trial.study.rate[area], random_folds(len(area), FOLDS, rng), "median")
     found = predict_held_out(features, target, False, seed)
-    weights = block_weights(np.arange(len(area)), np.zeros(len(area)), 200, rng)
-    return interval(auc(found.logistic, target.high, target.scheme.fold, weights))
+    drawn = rng.multinomial(len(area), np.full(len(area), 1 / len(area)), size=200)
+    aucs = auc(found.logistic, target.high, target.scheme.fold, drawn.astype(np.float32))
+    return [float(end) for end in np.quantile(aucs, [0.025, 0.975])]
