@@ -13,8 +13,11 @@ rule pretrain_swav:
         tables=tile_files(PLAN.pretraining, ["tiles.parquet"]),
         splits=STRICT_SPLITS,
         recipe=PRETRAIN.swav.recipe,
+        weights=PRETRAIN.swav.weights or [],
     output:
         weights=weights_of("swav"),
+        encoder=R / "pretrain/swav/encoder.safetensors",
+        card=R / "pretrain/swav/model_card.md",
         log=R / "pretrain/swav/log.json",
     log:
         R / "logs/pretrain_swav.log",
@@ -33,6 +36,7 @@ rule pretrain_swav:
     params:
         settings=training_parameters(PRETRAIN.swav),
         strict=PRETRAIN.strict,
+        probe=PRETRAIN.probe,
         seed=SEED,
         code=[LOADING, code("urbanssl.ssl.swav_model")],
     script:
@@ -45,8 +49,11 @@ rule pretrain_mae:
         tables=tile_files(PLAN.pretraining, ["tiles.parquet"]),
         splits=STRICT_SPLITS,
         recipe=PRETRAIN.mae.recipe,
+        weights=PRETRAIN.mae.weights or [],
     output:
         weights=weights_of("mae"),
+        encoder=R / "pretrain/mae/encoder.safetensors",
+        card=R / "pretrain/mae/model_card.md",
         log=R / "pretrain/mae/log.json",
     log:
         R / "logs/pretrain_mae.log",
@@ -65,6 +72,7 @@ rule pretrain_mae:
     params:
         settings=training_parameters(PRETRAIN.mae),
         strict=PRETRAIN.strict,
+        probe=PRETRAIN.probe,
         seed=SEED,
         code=[LOADING, code("urbanssl.ssl.mae_model")],
     script:
@@ -75,6 +83,7 @@ rule propose_boxes:
     input:
         array=rules.tile_scene.output.array,
         table=rules.tile_scene.output.table,
+        given=PLAN.proposal_files,
     output:
         boxes=R / "proposals/{scene}.parquet",
     log:

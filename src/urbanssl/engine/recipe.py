@@ -9,22 +9,27 @@ from typing import Any
 from mmengine.config import Config
 
 from urbanssl.engine.job import TrainJob
+from urbanssl.engine.log import say
+from urbanssl.engine.mmdet_recipe import house_recipe
 from urbanssl.errors import Problem, TrainingError
 
 #: Keys of a scheduler that count steps; floats there are shares of the job's steps.
 _STEP_KEYS = ("begin", "end", "T_max", "milestones", "warmup", "step_size")
 _NEEDED = ("model", "optim_wrapper")
+#: A learning rate so many times the recipe's, or its fraction, is worth a warning.
+_FAR = 4.0
 
 
 def load_recipe(job: TrainJob) -> Config:
     """Read a job's recipe and fill in what the job decides: classes, steps, learning rate.
 
-    Importing what the recipe names in `custom_imports` registers its networks.
+    Importing what the recipe names in `custom_imports` registers its networks. What it freezes
+    learns with `init: random`.
 
     Raises:
         TrainingError: the recipe lacks a part.
     """
-    recipe = Config.fromfile(str(job.recipe), import_custom_modules=True)
+    recipe = house_recipe(job.recipe, job.settings.steps)
     needed = (*_NEEDED, *(("train_pipeline",) if job.stage in ("detreg", "detector") else ()))
     problems = [
         Problem(f"{job.recipe} key `{key}`", "missing", "see docs/architecture.md, recipes")
@@ -43,8 +48,12 @@ def load_recipe(job: TrainJob) -> Config:
         raise TrainingError.listing(problems, "the recipe cannot be trained")
     if job.stage == "detector":
         set_num_classes(recipe.model, len(job.classes))
+        if job.init == "random":
+            thaw(recipe.model)
     if job.stage == "detreg":
         recipe.model.embedder.weights = str(job.embedder)
+    if job.probe is not None:
+        recipe.probe_folder = str(job.probe)
     optimizer = recipe.optim_wrapper.optimizer
     optimizer.lr = learning_rate(job, optimizer.lr, recipe.get("auto_scale_lr"))
     recipe.param_scheduler = [
@@ -60,7 +69,7 @@ def read_model(recipe: Path, classes: int | None = None) -> Config:
         recipe: the mmengine config.
         classes: number of classes of a detector; None leaves the recipe's.
     """
-    config = Config.fromfile(str(recipe), import_custom_modules=True)
+    config = house_recipe(recipe)
     if classes is not None:
         set_num_classes(config.model, classes)
     return config
@@ -77,6 +86,22 @@ def set_num_classes(part: Any, classes: int) -> None:
     elif isinstance(part, list | tuple):
         for entry in part:
             set_num_classes(entry, classes)
+
+
+def thaw(part: Any) -> None:
+    """Let everything within a model config learn, in place: frozen random weights would stay so."""
+    if isinstance(part, dict):
+        for key, learning in (("frozen_stages", -1), ("norm_eval", False)):
+            if key in part:
+                part[key] = learning
+        norm = part.get("norm_cfg")
+        if isinstance(norm, dict) and "requires_grad" in norm:
+            norm["requires_grad"] = True
+        for entry in part.values():
+            thaw(entry)
+    elif isinstance(part, list | tuple):
+        for entry in part:
+            thaw(entry)
 
 
 def in_steps(scheduler: Mapping[str, Any], steps: int) -> dict[str, Any]:
@@ -96,8 +121,15 @@ def in_steps(scheduler: Mapping[str, Any], steps: int) -> dict[str, Any]:
 
 def learning_rate(job: TrainJob, given: float, scaling: Mapping[str, Any] | None) -> float:
     """Return the learning rate: the job's, or the recipe's scaled to the batch where it says so."""
-    if job.settings.lr is not None:
-        return job.settings.lr
-    if scaling is None:
-        return given
-    return given * job.settings.batch_size / scaling["base_batch_size"]
+    scaled = given
+    if scaling is not None:
+        scaled = given * job.settings.batch_size / scaling["base_batch_size"]
+    lr = job.settings.lr
+    if lr is None:
+        return scaled
+    if scaling is not None and not 1 / _FAR <= lr / scaled <= _FAR:
+        say(
+            f"WARNING setting `lr`: {lr:g} is {lr / scaled:.2g} times the recipe's {scaled:g} for "
+            f"batches of {job.settings.batch_size}; set `lr: null` to take that"
+        )
+    return lr
