@@ -39,7 +39,7 @@ def _blocks(results: Results, album: Album) -> Iterator[Block]:
     yield from _efficiency(results, album)
     shown = _shown_runs(results)
     yield from _classes(shown)
-    yield from _sizes(shown)
+    yield from by_size(shown)
     yield from _curves(results, shown, album)
     yield from _errors(shown, album)
     yield from _examples(results, album)
@@ -185,7 +185,7 @@ def _classes(shown: Mapping[str, Run]) -> Iterator[Block]:
     )
 
 
-def _sizes(shown: Mapping[str, Run]) -> Iterator[Block]:
+def by_size(shown: Mapping[str, Run]) -> Iterator[Block]:
     """Yield AP by the size of objects: in pixels on tiles, in metres on whole scenes."""
     rows, ends = [], ("", "")
     for arm, run in shown.items():
