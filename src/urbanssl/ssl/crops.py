@@ -25,6 +25,8 @@ INPUT_BANDS = {
     "std": list(STD),
 }
 _GREY = (0.299, 0.587, 0.114)
+_TO_YIQ = torch.tensor([_GREY, (0.596, -0.274, -0.322), (0.211, -0.523, 0.312)])
+_FROM_YIQ = torch.linalg.inv(_TO_YIQ)
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def random_crops(
     Returns:
         `(count * B, 3, size, size)` float32, crop after crop.
     """
-    draw = _Draw(seed, rows, kind.count)
+    draw = _Draw(seed, rows, kind.count, tiles.device)
     side = tiles.shape[1]
     top, left, height, width = _boxes(draw, kind.scale, side)
     flip = draw.uniform() < 0.5
@@ -110,16 +112,25 @@ def random_crops(
 
 
 class _Draw:
-    """Random numbers `(count, B)` of this process's rows, from those of the whole batch."""
+    """Random numbers `(count, B)` of this process's rows, from those of the whole batch.
 
-    def __init__(self, seed: int, rows: tuple[int, int, int], count: int) -> None:
-        self._generator = torch.Generator().manual_seed(seed)
-        self._rows, self._count = rows, count
+    They are drawn by the CPU, so that they are the same everywhere, and moved at once: what is made
+    of them (crops' matrices, thousands of times as large) is made on the device.
+    """
+
+    #: Most numbers that one crop needs.
+    _NUMBERS = 16
+
+    def __init__(
+        self, seed: int, rows: tuple[int, int, int], count: int, device: torch.device
+    ) -> None:
+        first, last, total = rows
+        generator = torch.Generator().manual_seed(seed)
+        numbers = torch.rand((self._NUMBERS, count, total), generator=generator)
+        self._numbers = iter(numbers[:, :, first:last].to(device))
 
     def uniform(self, low: float = 0.0, high: float = 1.0) -> torch.Tensor:
-        first, last, total = self._rows
-        numbers = torch.rand((self._count, total), generator=self._generator)
-        return low + (high - low) * numbers[:, first:last]
+        return low + (high - low) * next(self._numbers)
 
 
 def _boxes(draw: _Draw, scale: tuple[float, float], side: int) -> tuple[torch.Tensor, ...]:
@@ -177,20 +188,18 @@ def _sigmas(draw: _Draw, colours: Colours) -> torch.Tensor:
 
 def _apply(tiles: torch.Tensor, down: torch.Tensor, across: torch.Tensor) -> torch.Tensor:
     """Return crops `(count * B, 3, size, size)` in 0..1, by matrices `(count, B, size, S)`."""
-    device, (count, batch, size, side) = tiles.device, down.shape
+    count, batch, size, side = down.shape
     pixels = tiles.to(torch.float32).div_(255).reshape(batch, side, side * 3)
-    down = down.transpose(0, 1).reshape(batch, count * size, side).to(device, non_blocking=True)
+    down = down.transpose(0, 1).reshape(batch, count * size, side)
     lines = torch.bmm(down, pixels).reshape(batch, count, size, side, 3)
     lines = lines.permute(1, 0, 4, 2, 3).reshape(count * batch, 3 * size, side)
-    across = across.reshape(count * batch, size, side).to(device, non_blocking=True)
+    across = across.reshape(count * batch, size, side)
     return torch.bmm(lines, across.transpose(1, 2)).reshape(count * batch, 3, size, size)
 
 
 def _recolour(images: torch.Tensor, draw: _Draw, colours: Colours) -> torch.Tensor:
     """Return images `(N, 3, H, W)` in 0..1 with their colours distorted."""
     matrices, contrasts = (part.flatten(0, 1) for part in _colour_maps(draw, colours))
-    matrices = matrices.to(images.device, non_blocking=True)
-    contrasts = contrasts.to(images.device, non_blocking=True)
     flat = images.flatten(2)
     # Contrast pulls towards the image's mean grey, which is linear in the channels' means.
     grey = images.new_tensor(_GREY).expand(3, 3) @ flat.mean(2, keepdim=True)
@@ -211,10 +220,10 @@ def _colour_maps(draw: _Draw, colours: Colours) -> tuple[torch.Tensor, torch.Ten
         value = draw.uniform(max(0.0, 1 - strength), 1 + strength)
         return torch.where(chosen, value, torch.ones_like(value))[..., None, None]
 
-    grey = torch.tensor(_GREY).expand(3, 3)
-    eye = torch.eye(3)
+    grey = torch.tensor(_GREY, device=chosen.device).expand(3, 3)
+    eye = torch.eye(3, device=chosen.device)
     light, sharp, vivid = factor(brightness), factor(contrast), factor(saturation)
-    angle = torch.where(chosen, draw.uniform(-hue, hue), torch.zeros(()))
+    angle = draw.uniform(-hue, hue) * chosen
     matrix = light * (_hue_rotation(angle) @ (vivid * eye + (1 - vivid) * grey))
     to_grey = (draw.uniform() < colours.grey_share)[..., None, None]
     matrix = torch.where(to_grey, grey @ matrix, matrix)
@@ -223,9 +232,9 @@ def _colour_maps(draw: _Draw, colours: Colours) -> tuple[torch.Tensor, torch.Ten
 
 def _hue_rotation(turns: torch.Tensor) -> torch.Tensor:
     """Return matrices `(..., 3, 3)` that turn the hue, in the YIQ space of television."""
-    to_yiq = torch.tensor([_GREY, (0.596, -0.274, -0.322), (0.211, -0.523, 0.312)])
+    to_yiq, from_yiq = _TO_YIQ.to(turns.device), _FROM_YIQ.to(turns.device)
     cosine, sine = torch.cos(2 * math.pi * turns), torch.sin(2 * math.pi * turns)
     zero, one = torch.zeros_like(turns), torch.ones_like(turns)
     rows = [one, zero, zero, zero, cosine, -sine, zero, sine, cosine]
     rotation = torch.stack(rows, -1).unflatten(-1, (3, 3))
-    return torch.linalg.inv(to_yiq) @ rotation @ to_yiq
+    return from_yiq @ rotation @ to_yiq

@@ -23,6 +23,7 @@ def assignments(
     queue: torch.Tensor | None,
     epsilon: float,
     iterations: int,
+    full: bool | None = None,
 ) -> list[torch.Tensor]:
     """Return the codes of the crops that others are to predict; moves the queue on.
 
@@ -36,6 +37,7 @@ def assignments(
         queue: `(len(crops), L, D)`, changed in place, or None.
         epsilon: see `sinkhorn`.
         iterations: see `sinkhorn`.
+        full: whether the queue is full; None: look, which waits for the device.
 
     Returns:
         for each of `crops`, `(B, K)` codes without gradient.
@@ -46,7 +48,7 @@ def assignments(
             own = embeddings[crop * batch : (crop + 1) * batch].detach()
             stock = own
             if queue is not None:
-                if is_full(queue[place]):
+                if is_full(queue[place]) if full is None else full:
                     stock = torch.cat([queue[place].to(own.dtype), own])
                 push(queue[place], own)
             codes.append(sinkhorn(stock @ prototypes.detach().T, epsilon, iterations)[-batch:])

@@ -24,6 +24,7 @@ from urbanssl.engine.facts import TrainingFacts
 from urbanssl.errors import Problem
 from urbanssl.ssl import larc
 from urbanssl.ssl.crops import INPUT_BANDS, Colours, CropKind, normalise, random_crops
+from urbanssl.ssl.queue import is_full
 from urbanssl.ssl.refuse import swav_problems
 from urbanssl.ssl.swav_loss import assignments, swapped_prediction
 
@@ -100,7 +101,7 @@ class SwAV(BaseModel):
             self.register_buffer(
                 "queue", torch.zeros(self.kinds[0].count, queue // world, out), persistent=False
             )
-        self._queue_from = 0
+        self._queue_from, self._full = 0, False
 
     def problems(self, facts: TrainingFacts) -> list[Problem]:
         """Return what cannot work about these settings and this training."""
@@ -123,6 +124,7 @@ class SwAV(BaseModel):
         Args:
             troubles: kinds of `urbanssl.engine.trouble.Trouble`, all since the start.
         """
+        self._full = False  # the queue may be that of an earlier checkpoint
         sharper = sum(kind in ("stall", "collapse") for kind in troubles)
         before, self.epsilon = self.epsilon, max(0.01, self._given_epsilon * 0.7**sharper)
         return None if self.epsilon == before else f"epsilon {before:.3g} -> {self.epsilon:.3g}"
@@ -170,6 +172,8 @@ class SwAV(BaseModel):
         assigned = range(self.kinds[0].count)
         scores = embeddings @ self.prototypes.weight.T
         queue = self.queue if self.queue_length and step >= self._queue_from else None
+        if queue is not None and not self._full:
+            self._full = is_full(queue[0])  # asked until it is: the answer waits for the device
         codes = assignments(
             embeddings,
             self.prototypes.weight,
@@ -178,6 +182,7 @@ class SwAV(BaseModel):
             queue,
             self.epsilon,
             self.iterations,
+            self._full,
         )
         loss = swapped_prediction(scores, codes, assigned, self.temperature)
         return {"loss": loss, **watched(torch.cat(codes), embeddings[: batch * len(assigned)])}
@@ -210,11 +215,13 @@ def watched(codes: torch.Tensor, embeddings: torch.Tensor) -> dict[str, torch.Te
     with torch.no_grad():
         count = codes.shape[1]
         entropy = -(codes * codes.clamp_min(1e-12).log()).sum(1).mean()
-        used = codes.argmax(1).unique().numel() / min(count, len(codes))
+        # Counted without asking for the numbers: no step waits for the device.
+        first = torch.zeros_like(codes[0]).index_fill(0, codes.argmax(1), 1.0)
+        used = first.sum() / min(count, len(codes))
         spread = embeddings.std(0).mean() * embeddings.shape[1] ** 0.5
     return {
         "ln_k": codes.new_tensor(math.log(count)),
         "code_entropy": entropy,
-        "used_prototypes": codes.new_tensor(used),
+        "used_prototypes": used,
         "feature_std": spread,
     }
