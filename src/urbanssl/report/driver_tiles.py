@@ -75,7 +75,7 @@ def _maps(results: Results, areas: list[tuple[str, pd.DataFrame]]) -> Canvas:
         for axes in grid.flat:
             axes.set_axis_off()
         for axes, (name, own) in zip(grid.flat, areas, strict=False):
-            _draw_area(axes, results, own, shade)
+            _draw_area(axes, results, own, shade, most)
             chance = number(float(own["probability"].iloc[0]), 2)
             axes.set_title(
                 f"{own['region'].iloc[0]}, area {name}\npredicted chance {chance}", fontsize=7.5
@@ -88,7 +88,9 @@ def _maps(results: Results, areas: list[tuple[str, pd.DataFrame]]) -> Canvas:
     return canvas
 
 
-def _draw_area(axes: Axes, results: Results, own: pd.DataFrame, shade: ScalarMappable) -> None:
+def _draw_area(
+    axes: Axes, results: Results, own: pd.DataFrame, shade: ScalarMappable, most: float
+) -> None:
     """Draw the tiles of one image of an area where they lie, those that move most on top."""
     scene = str(own["scene"].iloc[0])
     table = results.table("tiles", scene, "tiles.parquet", columns=_PLACE)
@@ -99,7 +101,6 @@ def _draw_area(axes: Axes, results: Results, own: pd.DataFrame, shade: ScalarMap
     tiles = tiles[tiles["image"] == tiles["image"].mode().iloc[0]]
     tiles = tiles.sort_values("effect", key=np.abs)
     pixels = np.load(array, mmap_mode="r")
-    most = float(shade.norm.vmax or 1.0)
     for tile in tiles.itertuples():
         right, low = tile.x_off + tile.width, tile.y_off + tile.height
         shown: Any = pixels[tile.shard_index]
