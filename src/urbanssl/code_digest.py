@@ -10,6 +10,7 @@ import ast
 import hashlib
 import os
 import sys
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,16 +23,17 @@ _ROOT = Path(__file__).parent
 _LEFT_OUT = frozenset({"urbanssl.settings", "urbanssl.errors"})
 
 
-def code_digest(*modules: str) -> str:
+def code_digest(*modules: str, alone: Sequence[str] = ()) -> str:
     """Return 12 hexadecimal digits over the source of modules and all they import of urbanssl.
 
     Args:
         *modules: dotted names below `urbanssl`, such as `urbanssl.ssl.mae`. A package stands for
             its `__init__` alone; name its modules.
+        alone: further modules, whose imports do not count: they choose one of many.
     """
     known = _kept()
     before = len(known)
-    reached: dict[str, str] = {}
+    reached = {name: _facts(_path(name), known)["meaning"] for name in alone}
     waiting = list(modules)
     while waiting:
         name = waiting.pop()

@@ -27,7 +27,7 @@ from pathlib import Path
 
 for name in snakemake.output:
     path = Path(name)
-    if path.suffix in {".npy", ".parquet", ".json", ".safetensors", ".gpkg", ".html"}:
+    if path.suffix not in {"", ".pictures"}:
         path.write_text("half")
         time.sleep(float(snakemake.config.get("title", "0").partition("sleep ")[2] or 0))
         path.write_text(snakemake.rule)
@@ -136,8 +136,9 @@ class Workspace:
 def build(folder: Path) -> Workspace:
     """Lay out a workspace with five scenes, two arms and four feature sets."""
     shutil.copytree(ROOT / "workflow", folder / "workflow")
-    for name in ("profiles", "envs"):
+    for name in ("profiles", "envs", "docs"):
         shutil.copytree(ROOT / name, folder / name)
+    shutil.copy(ROOT / "README.md", folder)
     shutil.copytree(
         ROOT / "src" / "urbanssl",
         folder / "src" / "urbanssl",

@@ -77,6 +77,11 @@ def test_nothing_changed_means_nothing_to_be_done_in_ten_seconds(finished):
         ("proposals", {"top": 5}, {"propose_boxes", "pretrain_detreg"} | FROM_DETECTOR),
         ("detect", {"steps": 7}, FROM_DETECTOR),
         ("detect", {"threads": 2}, {"write_report"}),
+        (
+            "labels",
+            {"classes": ["plane", "ship"]},
+            {"convert_labels", "assemble_coco"} | FROM_DETECTOR,
+        ),
         ("predict", {"merge_iou": 0.6}, FROM_MERGING),
         ("score", {"bootstrap": 10}, {"score_run", "write_report"}),
         ("features", {"pool": ["mean"]}, FROM_POOLING),
@@ -194,10 +199,25 @@ def test_an_edited_recipe_reruns_the_training_that_uses_it(finished):
     ("module", "expected"),
     [
         ("report/page", {"write_report"}),
+        ("scenes/catalogue", EVERYTHING - {"read_crime"}),
+        (
+            "scenes/tiling",
+            EVERYTHING - {"survey_scene", "check_scenes", "convert_labels", "read_crime"},
+        ),
+        ("labels/coco", {"assemble_coco"} | FROM_DETECTOR),
+        ("engine/loop", {"pretrain_swav", "pretrain_mae", "pretrain_detreg"} | FROM_DETECTOR),
+        ("detect/predict", FROM_DETECTOR - {"train_detector"}),
+        ("features/calibrate", {"calibrate_scores", "extract_features"} | FROM_POOLING),
+        ("features/extract", {"extract_features"} | FROM_POOLING),
+        ("features/histogram", {"extract_features"} | FROM_POOLING),
+        ("crime/drivers", {"find_drivers", "write_report"}),
         ("crime/judge", TO_REPORT),
         ("crime/table", {"read_crime"} | FROM_POOLING),
         ("features/pool", FROM_POOLING),
-        ("detect/score", {"score_run", "write_report"}),
+        (
+            "detect/score",
+            {"score_run", "calibrate_scores", "extract_features"} | FROM_POOLING,
+        ),
         ("detect/merge", FROM_MERGING),
         ("detect/detreg", {"pretrain_detreg"} | FROM_DETECTOR),
         ("labels/convert", {"convert_labels", "assemble_coco"} | FROM_DETECTOR),
@@ -214,10 +234,15 @@ def test_an_edited_module_reruns_the_stage_that_uses_it(finished, module, expect
         assert rules(finished.planned()) == expected
 
 
-def test_an_edited_comment_reruns_nothing(finished):
-    name = "src/urbanssl/ssl/mae_model.py"
-    text = (finished.folder / name).read_text()
-    with finished.edited(name, text + "\n# Only a remark.\n"):
+def test_only_documentation_reruns_nothing(finished):
+    module = "src/urbanssl/ssl/mae_model.py"
+    text = (finished.folder / module).read_text()
+    assert text.startswith('"""')
+    with (
+        finished.edited(module, text.replace('"""', '"""Said better. ', 1) + "\n# A remark.\n"),
+        finished.edited("docs/methods/ssl.md", "said better"),
+        finished.edited("README.md", "said better"),
+    ):
         assert finished.planned() == []
 
 

@@ -81,7 +81,8 @@ rule extract_features:
         classes=list(SETTINGS.labels.classes),
         seed=SEED,
         code=lambda wildcards: code(
-            *FEATURE_CODE.get(wildcards.name, [f"urbanssl.features.{wildcards.name}"])
+            *FEATURE_CODE.get(wildcards.name, [f"urbanssl.features.{wildcards.name}"]),
+            alone=["urbanssl.features.extract"],
         ),
     script:
         "../scripts/extract_features.py"
