@@ -106,10 +106,10 @@ def test_three_lines_of_settings_train_predict_merge_and_score_mmdets_rtmdet(tmp
     """The lines of docs/tutorials/add-an-arm.md; what is added makes the city and the run tiny."""
     assert SETTINGS in (ROOT / "docs" / "tutorials" / "add-an-arm.md").read_text()
     settings = yaml.safe_load(SETTINGS)
-    settings["detect"] |= {"steps": 3, "batch_size": 2}
+    settings["detect"] |= {"steps": 2, "batch_size": 2}
     settings |= {
         "results": "run",
-        "city": {"regions": 2, "labelled_regions": 1, "areas_per_side": 2, "area_px": 192},
+        "city": {"regions": 2, "labelled_regions": 1, "areas_per_side": 2, "area_px": 144},
         "tiles": {"size": 128, "overlap": 32},
         "splits": {"block": 60.0, "buffer": 0.0},
         "predict": {"study_arm": "rtmdet-random", "min_score": 0.0, "max_per_tile": 20},

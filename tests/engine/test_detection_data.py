@@ -10,7 +10,7 @@ from urbanssl.engine.detection_data import (
     label_subset,
     labelled_items,
 )
-from urbanssl.errors import LabelError
+from urbanssl.errors import LabelError, TrainingError
 from urbanssl.ops import bridge
 
 PIPELINE = [
@@ -73,6 +73,20 @@ def test_mmdet_transforms_give_the_same_sample_at_the_same_place(coco, shards):
     assert torch.equal(boxes[5], again["data_samples"].gt_instances.bboxes.tensor)
     assert any(not torch.equal(boxes[0], box) for box in boxes), "no sample was ever flipped"
     assert len(samples[0]["data_samples"].ignored_instances.bboxes) == 1
+
+
+def test_another_tile_is_drawn_where_the_pipeline_refuses_one(coco, shards):
+    bridge.install()
+    import mmdet.datasets.transforms  # noqa: F401
+
+    needing = [*PIPELINE[:2], {"type": "FilterAnnotations", "keep_empty": True}, PIPELINE[-1]]
+    with DefaultScope.overwrite_default_scope("mmdet"):
+        items = items_of(coco, shards)
+        data = TileItems(items, needing, ("plane", "ship"), seed=0)
+        none = TileItems(items[1:], needing, ("plane", "ship"), seed=0)
+    assert {data[(position, 1)]["inputs"].unique().item() for position in range(4)} == {3}
+    with pytest.raises(TrainingError, match="refused 1000 tiles"):
+        none[(0, 0)]
 
 
 def test_label_subsets_are_nested_and_cover_the_classes():

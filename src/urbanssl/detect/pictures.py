@@ -124,7 +124,7 @@ class _Judged:
         sheet.paste(panels[1], (width + _GAP, 0))
         return sheet
 
-    def _meet(self, label: int, detection: int, same: bool) -> bool:
+    def _meet(self, label: np.integer, detection: np.integer, same: bool) -> bool:
         """Return whether a detection lies on a labelled box of the same, or of another, class."""
         truth, found = self.case.truth, self.case.found
         alike = found.classes[detection] == truth.classes[label]

@@ -16,13 +16,17 @@ from numpy.typing import NDArray
 
 from urbanssl.artifacts import read_json
 from urbanssl.engine.data import step_seed
-from urbanssl.errors import LabelError, Problem
+from urbanssl.errors import LabelError, Problem, TrainingError
 
 
 @lru_cache(maxsize=256)
 def _shard(path: str) -> NDArray[np.uint8]:
     array: NDArray[np.uint8] = np.load(path, mmap_mode="r")
     return array
+
+
+#: How many tiles a pipeline may refuse before another is no use.
+_MOST_TRIES = 1000
 
 
 @TRANSFORMS.register_module()
@@ -49,7 +53,8 @@ class TileItems:
     """Items of tiles with boxes, put through a recipe's pipeline.
 
     An item is asked for by (position in the training, tile): its random numbers are drawn from
-    the position, so they are the same whichever worker loads it, also after a resume.
+    the position, so they are the same whichever worker loads it, also after a resume. Where the
+    pipeline refuses a tile, another is drawn, as mmdet's own data sets do.
 
     Attributes:
         items: for each tile what mmdet's `LoadAnnotations` reads.
@@ -77,9 +82,19 @@ class TileItems:
         random.seed(seed)
         np.random.seed(seed % 2**32)
         torch.manual_seed(seed)
-        item = dict(self.items[tile])
-        item["instances"] = self.instances(position, tile)
-        return self._pipeline(item)
+        for _ in range(_MOST_TRIES):
+            item = dict(self.items[tile])
+            item["instances"] = self.instances(position, tile)
+            sample = self._pipeline(item)
+            if sample is not None:
+                return sample
+            # Some of mmdet's transforms refuse a sample, such as a crop without boxes.
+            tile = int(np.random.randint(len(self)))
+        raise TrainingError.at(
+            "train_pipeline",
+            f"its transforms refused {_MOST_TRIES} tiles one after another",
+            "allow crops without boxes (`allow_negative_crop=True`), or give more labels",
+        )
 
     def instances(self, position: int, tile: int) -> list[dict[str, Any]]:
         """Return the boxes of a tile at a position in the training."""

@@ -38,9 +38,7 @@ def boxes_from_file(path: Path, table: Path, size: int) -> dict[str, Regions]:
     rows = _read(path)
     tiles = pq.read_table(table, columns=["tile_id", "scene", "image", "to_image"]).to_pandas()
     corners = rows[_CORNERS].to_numpy(float)
-    level = np.ones(len(rows))
-    if "score" in rows:
-        level = 1.0 + np.argsort(np.argsort(rows["score"].to_numpy(float), kind="stable"))
+    level = rows["score"].to_numpy(float) if "score" in rows else np.ones(len(rows))
     places = rows.groupby([rows["scene"].astype(str), rows["image"].astype(str)]).indices
     found = {}
     for tile in tiles.itertuples(index=False):
