@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from urbanssl.report.blocks import Block, Figure, FigureRow, Note, Prose, Section, Table
@@ -120,7 +120,7 @@ def _probe_curve(stage: str, log: Mapping[str, Any], album: Album) -> Figure | N
     return album.plot(
         f"probe-{stage}",
         curve(lines, f"{name}: accuracy", chance),
-        f"{name}: linear accuracy from {lines['linear'][1][0]:.2f} to {lines['linear'][1][-1]:.2f}.",
+        f"{name}: linear accuracy from {probes[0]['linear']:.2f} to {probes[-1]['linear']:.2f}.",
         f"{name}: frozen features asked for {asked}. The first point is the network before "
         "training.",
     )
@@ -146,23 +146,16 @@ def _effort(stage: str, log: Mapping[str, Any]) -> list[str]:
 
 def probe_rows(stage: str, log: Mapping[str, Any]) -> list[list[str]]:
     """Return the probes of a log as rows: stage, name of the probe, value."""
-    rows: list[list[str]] = []
-    for key in ("probe", "probes"):
-        _unfold(_STAGES[stage][0], (), log.get(key), rows)
+    probes = log.get("probe") or []
+    ends = probes[:1] + probes[1:][-1:]
+    rows = []
+    for entry in ends:
+        when = f"after {counted(int(entry['step']), 'step')}"
+        for name, value in entry.items():
+            if name != "step":
+                text = number(value) if is_number(value) else str(value)
+                rows.append([_STAGES[stage][0], f"{_PROBED.get(name, name)}, {when}", text])
     return rows
 
 
-def _unfold(stage: str, path: Sequence[str], value: Any, rows: list[list[str]]) -> None:
-    if isinstance(value, Mapping):
-        for name, inner in value.items():
-            _unfold(stage, (*path, str(name).replace("_", " ")), inner, rows)
-    elif is_number(value):
-        text = f"{value:,}" if isinstance(value, int) else number(value)
-        rows.append([stage, ", ".join(path) or "probe", text])
-    elif isinstance(value, str):
-        rows.append([stage, ", ".join(path) or "probe", value])
-    elif isinstance(value, list) and value and isinstance(value[-1], Mapping):
-        last = value[-1]
-        steps = counted(int(last["step"]), "step") if is_number(last.get("step")) else ""
-        inner = {name: entry for name, entry in last.items() if name != "step"}
-        _unfold(stage, (*path, f"after {steps}") if steps else path, inner, rows)
+_PROBED = {"of": "asked for", "knn": "k-NN accuracy", "linear": "linear accuracy"}
