@@ -1,5 +1,7 @@
 """The proof of the judge, on few draws of small pools."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,9 +12,11 @@ from urbanssl.crime.trial_city import (
     pool_settings,
     region_parts,
 )
+from urbanssl.crime.trial_network import learned, pretrain
 from urbanssl.crime.trials import Outcome, judge_trial
 from urbanssl.crime.validation import plans
 from urbanssl.crime.validation_page import binomial_interval, covering, page
+from urbanssl.crime.validation_real import real_checks
 from urbanssl.settings import CrimeSettings
 
 RULES = CrimeSettings(bootstrap=200, permutations=100)
@@ -22,7 +26,7 @@ RULES = CrimeSettings(bootstrap=200, permutations=100)
 def pool():
     city = pool_settings(8)
     hidden = draw_pool_hidden(city, 0)
-    parts = [region_parts(city, hidden, number, 0, None) for number in range(1, 9)]
+    parts = [region_parts(city, hidden, number, 0, {}) for number in range(1, 9)]
     return gather_pool(city, hidden, parts)
 
 
@@ -68,15 +72,20 @@ def found(claims, way=0.95):
     ]
     for n in (0, 1):
         null[n] = (outcome(n < claims, span=(0.55, 0.6)), null[n][1])
-    return {"null": null, "signal": signal, "power": signal, "confounded": null[2:]}
+    every = [(replace(one, auc={**one.auc, "mae": 0.6}), {}) for one, _ in signal]
+    return {
+        "null": null, "signal": signal, "sets": every, "power": every, "confounded": null[2:]
+    }  # fmt: skip
 
 
 def test_page_says_whether_the_demands_are_met():
-    text, passed = page(found(1), plans(20), [], 0, 60.0)
+    text, passed = page(found(1), plans(20), ["A table."], "Made.")
     assert passed, text
     assert "| The verdict claims something | at most 5 % | 1 of 20 = 5.0%" in text
+    assert "share of what true counts gain: mae | reported | 26.3%" in text
+    assert "- A table." in text
     for bad in (found(3), found(1, way=0.8)):
-        text, passed = page(bad, plans(20), [], 0, 60.0)
+        text, passed = page(bad, plans(20), [], "Made.")
         assert not passed
         assert "**no**" in text
 
@@ -86,3 +95,22 @@ def test_interval_without_a_value_covers_nothing():
         False,
         True,
     ]
+
+
+def test_real_tables_are_refused_mapped_and_their_autocorrelation_told(real_data, tmp_path):
+    said = "\n".join(real_checks(real_data, tmp_path))
+    assert "66 seed tiles of 2 counties: refused" in said
+    assert "28101: reporting coverage below 50 %" in said
+    assert "**not**" not in said
+    assert "1,986 FIPS repaired" in said
+    assert said.count("Moran's I") == 2
+    assert (tmp_path / "columbus.svg").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_network_of_trials_is_trained_once_and_its_features_follow_the_tiles(tmp_path):
+    tiles = np.random.default_rng(0).integers(0, 255, (12, 4, 128, 128, 3), np.uint8)
+    weights = pretrain(tiles, 0, tmp_path, steps=2)
+    found = learned(tiles[0], weights)
+    assert found.shape == (4, 128)
+    assert np.array_equal(learned(tiles[0][::-1], weights), found[::-1])

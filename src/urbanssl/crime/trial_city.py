@@ -6,8 +6,9 @@ anew, and becomes a `Study` like one that was read from files.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from urbanssl.classes import CLASSES
 from urbanssl.crime.baselines import coordinate_features
 from urbanssl.crime.study import Study, object_features
+from urbanssl.features.extract import in_batches
 from urbanssl.features.histogram import colour_histogram
 from urbanssl.features.rcf import draw_filters, rcf
 from urbanssl.features.texture import texture
@@ -70,6 +72,8 @@ class Trial:
 
 #: Region: counts (A, C), E[b | built] (A,), tile features.
 RegionParts = tuple[Floats, Floats, dict[str, NDArray[np.float32]]]
+#: From (N, S, S, 3) tiles to (N, D) features, by feature set.
+TileFunctions = Mapping[str, Callable[[NDArray[np.uint8]], NDArray[np.float32]]]
 
 
 def pool_settings(count: int) -> CitySettings:
@@ -82,38 +86,47 @@ def draw_pool_hidden(city: CitySettings, seed: int) -> Hidden:
     return draw_hidden(city, seed)
 
 
-def training_filters(city: CitySettings, hidden: Hidden, seed: int) -> NDArray[np.float32]:
-    """Return random filters from patches of the labelled region, which no trial studies."""
-    tiles = _tiles(city, hidden, 0, seed)
-    return draw_filters([tiles.reshape(-1, TILE, TILE, 3)], FILTERS, seed)
+def training_tiles(city: CitySettings, hidden: Hidden, seed: int) -> NDArray[np.uint8]:
+    """Return (A, T, S, S, 3) tiles of the labelled region, which no trial studies."""
+    return _tiles(city, hidden, 0, seed)
+
+
+def cheap_functions(tiles: NDArray[np.uint8], seed: int) -> TileFunctions:
+    """Return the features that need no training; random filters come from (A, T, S, S, 3) tiles."""
+    filters = draw_filters([tiles.reshape(-1, TILE, TILE, 3)], FILTERS, seed)
+    return {
+        "rcf": partial(_convolved, filters=filters),
+        "histogram": colour_histogram,
+        "texture": texture,
+    }
+
+
+def _convolved(tiles: NDArray[np.uint8], filters: NDArray[np.float32]) -> NDArray[np.float32]:
+    return in_batches(tiles, partial(rcf, filters=filters))
 
 
 def region_parts(
-    city: CitySettings, hidden: Hidden, number: int, seed: int, filters: NDArray[np.float32] | None
+    city: CitySettings, hidden: Hidden, number: int, seed: int, functions: TileFunctions
 ) -> RegionParts:
-    """Build one region; draw its imagery and compute tile features where filters are given.
+    """Build one region; draw its imagery and compute tile features where any are asked for.
 
     Args:
         city: settings of the pool.
         hidden: hidden state of the pool.
         number: of the region, from 0 (the labelled one).
         seed: of the pool.
-        filters: see `training_filters`; None leaves the imagery undrawn.
+        functions: of the feature sets; without any the imagery stays undrawn.
     """
     built = build_region(regions(city)[number], city, seed, hidden.build[number])
     counts = np.array([[count[name] for name in CLASSES] for count in built.counts], float)
     prior = float(np.hypot(1.0, city.confounding))
     mean = np.array([expected_build(tally, prior)[0] for tally in built.tallies])
-    if filters is None:
+    if not functions:
         return counts, mean, {}
     tiles = _tiles(city, hidden, number, seed)
     areas, each = tiles.shape[:2]
     flat = tiles.reshape(-1, TILE, TILE, 3)
-    found = {
-        "rcf": np.concatenate([rcf(part, filters) for part in np.array_split(flat, areas)]),
-        "histogram": colour_histogram(flat),
-        "texture": texture(flat),
-    }
+    found = {name: function(flat) for name, function in functions.items()}
     return counts, mean, {name: v.reshape(areas, each, -1) for name, v in found.items()}
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from urbanssl.artifacts import read_json
 from urbanssl.crime.moran import moran_test, neighbour_weights
@@ -17,18 +19,25 @@ from urbanssl.crime.place import positions
 from urbanssl.crime.table import read_crime
 from urbanssl.crime.targets import log_rate
 from urbanssl.crime.verdict import refusal, refusals
+from urbanssl.report.drawing import Album
+from urbanssl.report.maps import area_map
 from urbanssl.scenes.scene import Scene
 from urbanssl.settings import CrimeSettings
 
 
-def real_checks(data: Path) -> list[str]:
-    """Return one sentence for each real table.
+def real_checks(data: Path, pictures: Path) -> list[str]:
+    """Return a sentence or two for each real table.
 
     Args:
         data: folder with `seed-tiles/`, `crime/us_county/` and `crime/columbus/`.
+        pictures: folder for maps.
     """
     with tempfile.TemporaryDirectory() as folder:
-        return [*_seed_tiles(data, Path(folder)), _columbus(data, Path(folder))]
+        return [
+            *_seed_tiles(data, Path(folder)),
+            _counties(data, Path(folder)),
+            *_columbus(data, Path(folder), pictures),
+        ]
 
 
 def _read(
@@ -40,19 +49,11 @@ def _read(
     return gpd.read_parquet(output), read_json(report), crime
 
 
-def _seed_tiles(data: Path, folder: Path) -> list[str]:
-    scenes = [
-        Scene(
-            name, tuple(sorted((data / "seed-tiles" / name).glob("*.tif"))), frozenset({"study"}),
-            area=area,
-        )
-        for name, area in (("0", "28101"), ("1", "05035"))
-    ]  # fmt: skip
-    tables = sorted((data / "crime/us_county/crime").glob("*.parquet"))
-    table, report, crime = _read(
+def _county_tables(data: Path, folder: Path, scenes: list[Scene]) -> Any:
+    return _read(
         folder,
         None,
-        tables,
+        sorted((data / "crime/us_county/crime").glob("*.parquet")),
         scenes,
         area_id="fips",
         fips=True,
@@ -63,6 +64,17 @@ def _seed_tiles(data: Path, folder: Path) -> list[str]:
         coverage="COVIND",
         covered_population="CPOPCRIM",
     )
+
+
+def _seed_tiles(data: Path, folder: Path) -> list[str]:
+    scenes = [
+        Scene(
+            name, tuple(sorted((data / "seed-tiles" / name).glob("*.tif"))), frozenset({"study"}),
+            area=area,
+        )
+        for name, area in (("0", "28101"), ("1", "05035"))
+    ]  # fmt: skip
+    table, report, crime = _county_tables(data, folder, scenes)
     used = table["reported"].to_numpy(bool)
     rate = table["rate_shrunk"].to_numpy(float)[used]
     reasons = refusals(rate, table["region"].to_numpy()[used], len(table), crime)
@@ -70,16 +82,51 @@ def _seed_tiles(data: Path, folder: Path) -> list[str]:
     if not reasons:
         return [f"The {tiles} seed tiles were **not** refused."]
     said = refusal(reasons, len(rate), len(table))["headline"]
-    repaired = sum(entry["count"] for entry in report["repaired"])
-    dropped = sum(entry["count"] for entry in report["dropped"])
+    missing = "; ".join(f"{one['area_id']}: {one['why']}" for one in report["missing"])
+    flagged = "; ".join(
+        f"{area['area_id']}: {entry['reason']}"
+        for entry in report["flagged"]
+        for area in entry["areas"]
+    )
     return [
-        f"The {tiles} seed tiles of {len(table)} counties: refused. *{said}*",
-        f"The county table they belong to: parsed; {repaired:,} FIPS repaired, {dropped:,} rows "
-        "dropped with their reasons.",
+        f"The {tiles} seed tiles of {len(table)} counties: refused. *{said}* Reasons given: "
+        + " ".join(reasons),
+        f"Not usable of the {len(table)}: {'; '.join(filter(None, [flagged, missing]))}.",
     ]
 
 
-def _columbus(data: Path, folder: Path) -> str:
+def _counties(data: Path, folder: Path) -> str:
+    """Return what came of the whole county table; it has no polygons, so states are neighbours."""
+    meta = pd.read_parquet(data / "crime/us_county/county_meta")
+    codes = [f"{code:05d}" for code in meta["fips"] if code > 0]
+    scenes = [Scene(code, (), frozenset({"study"}), area=code) for code in dict.fromkeys(codes)]
+    table, report, _ = _county_tables(data, folder, scenes)
+    used = table["reported"].to_numpy(bool) & np.isfinite(table["rate_shrunk"].to_numpy(float))
+    state = table["region"].to_numpy()[used]
+    found = moran_test(
+        log_rate(table["rate_shrunk"].to_numpy(float)[used]),
+        _same_state(state),
+        shuffles(np.zeros(len(state)), 999, np.random.default_rng(0)),
+    )
+    repaired = sum(entry["count"] for entry in report["repaired"])
+    dropped = "; ".join(f"{entry['count']:,} {entry['reason']}" for entry in report["dropped"])
+    flagged = "; ".join(f"{entry['count']:,} {entry['reason']}" for entry in report["flagged"])
+    return (
+        f"The county table: {report['rows_read']:,} rows parsed, {repaired:,} FIPS repaired; "
+        f"dropped: {dropped or 'none'}; not learned from: {flagged or 'none'}; {used.sum():,} of "
+        f"{len(table):,} counties have a usable rate. It has no polygons to map. With all other "
+        f"counties of the state as neighbours, Moran's I of the log rate is {found['i']:.2f} "
+        f"(p = {found['p']:.3f})."
+    )
+
+
+def _same_state(state: NDArray) -> csr_matrix:
+    """Return (n, n) weights of all other areas of the same state, adding up to 1."""
+    alike = (state[:, None] == state) & ~np.eye(len(state), dtype=bool)
+    return csr_matrix(alike / np.maximum(alike.sum(axis=1, keepdims=True), 1))
+
+
+def _columbus(data: Path, folder: Path, pictures: Path) -> list[str]:
     shapes = data / "crime/columbus/columbus.shp"
     rows = pd.DataFrame(gpd.read_file(shapes).drop(columns="geometry"))
     rows.to_csv(folder / "columbus.csv", index=False)
@@ -91,10 +138,22 @@ def _columbus(data: Path, folder: Path) -> str:
     points = positions(table["centre_x"].to_numpy(float), table["centre_y"].to_numpy(float), False)
     places = shuffles(region, 999, np.random.default_rng(0))
     rate = table["rate_shrunk"].to_numpy(float)
-    found = moran_test(log_rate(rate), neighbour_weights(points, region), places)
+    near = neighbour_weights(points, region)
+    plain, logged = (moran_test(values, near, places) for values in (rate, log_rate(rate)))
     reasons = refusals(rate, region, len(table), crime)
-    return (
-        f"Columbus, {len(table)} polygons without a CRS: parsed; Moran's I of the log rate "
-        f"{found['i']:.2f} (p = {found['p']:.3f}). A claim from it is "
-        f"{'refused: ' + reasons[0] if reasons else '**not** refused.'}"
-    )
+    Album(pictures).plot(
+        "columbus",
+        area_map(table.assign(region="Columbus, Ohio"), "rate", "burglaries and car thefts a "
+                 "thousand households"),
+        f"Map of {len(table)} neighbourhoods of Columbus shaded by recorded rate.",
+        "",
+    )  # fmt: skip
+    return [
+        f"Columbus, {len(table)} polygons without a CRS: parsed and mapped. Moran's I with the "
+        f"eight nearest: {plain['i']:.2f} of the rate (p = {plain['p']:.3f}), {logged['i']:.2f} of "
+        f"its logarithm (p = {logged['p']:.3f}). A claim from it is "
+        f"{'refused: ' + reasons[0] if reasons else '**not** refused.'}",
+        "![Recorded rates in Columbus: high in the middle, low at the edges](columbus.svg) "
+        "Recorded crime of 49 neighbourhoods (Anselin 1988, as in libpysal, BSD-3). Recorded crime "
+        "is not crime; see [responsible use](../responsible-use.md).",
+    ]
