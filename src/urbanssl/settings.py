@@ -459,7 +459,7 @@ class CrimeSettings(Section):
     min_areas: PositiveInt = Field(30, description="no claim below this many areas")
     min_regions: PositiveInt = Field(3, description="no claim below this many regions")
     bootstrap: Annotated[int, Field(ge=100)] = Field(
-        1000, description="resamples of areas for the intervals"
+        1000, description="resamples of regions, as blocks of areas, for the intervals"
     )
     permutations: Annotated[int, Field(ge=100)] = Field(
         500, description="exchanges of areas within regions for the permutation test"
