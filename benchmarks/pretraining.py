@@ -9,12 +9,15 @@
 Same network, crops, batch, optimiser, precision and tiles on both sides. `loop` is the whole
 training loop with data loading (theirs: its transforms in as many worker processes as threads);
 `step` is a step on a batch that is there (theirs: ready crops; ours: uint8 tiles, so that cropping
-and colours count on our side). Memory is the peak of a process that runs one side alone.
+and colours count on our side). Each side has processes of its own and the other stands still
+meanwhile. Peak memory is theirs together, loaders included.
 """
 
 import argparse
 import json
-import resource
+import multiprocessing
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -240,68 +243,121 @@ def autocast(options):
     return torch.autocast(options.device, torch.bfloat16, enabled=options.precision == "bf16")
 
 
-def seconds_of(call, steps, options):
-    """Return the seconds of some steps."""
+class Side:
+    """One side in processes of its own, which stand still while it is not its turn."""
+
+    def __init__(self, name, shard, options):
+        own = ["--alone", name, "--shard", str(shard), "--method", options.method]
+        self.process = subprocess.Popen(
+            [sys.executable, __file__, *sys.argv[1:], *own],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self._answer()
+        self._signal(signal.SIGSTOP)
+
+    def _answer(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit("one side ended; its error is above")
+        return json.loads(line)
+
+    def _signal(self, number):
+        # Workers that load ahead while the other side is measured would slow that one down.
+        os.killpg(self.process.pid, number)
+
+    def ask(self, what):
+        """Have it take the steps of a round; return what it measured."""
+        self._signal(signal.SIGCONT)
+        self.process.stdin.write(what + "\n")
+        self.process.stdin.flush()
+        found = self._answer()
+        self._signal(signal.SIGSTOP)
+        return found
+
+    def end(self):
+        """End its processes."""
+        self._signal(signal.SIGCONT)
+        self._signal(signal.SIGTERM)
+        self.process.wait()
+
+
+def alone(options):
+    """Be one side: take the steps that are asked for and say how long they took."""
+    side = (Ours if options.alone == "ours" else Theirs)(options.shard, options)
+    calls = {"step": side.one_step, "loop": side.one_of_loop}
     wait = torch.cuda.synchronize if options.device == "cuda" else int
-    wait()
-    began = time.perf_counter()
-    for _ in range(steps):
-        call()
-    wait()
-    return time.perf_counter() - began
+    print("{}", flush=True)
+    for line in sys.stdin:
+        side.loading = 0.0
+        wait()
+        began, worked = time.perf_counter(), processor_seconds()
+        for _ in range(options.steps):
+            calls[line.strip()]()
+        wait()
+        found = {
+            "seconds": time.perf_counter() - began,
+            "processor": processor_seconds() - worked,
+            "loading": side.loading,
+            "peak": peak_mb(options),
+        }
+        print(json.dumps(found), flush=True)
+
+
+def processor_seconds():
+    """Return the processor time of this process and its workers so far."""
+    total = time.process_time()
+    for worker in multiprocessing.active_children():
+        fields = Path(f"/proc/{worker.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return total
+
+
+def peak_mb(options):
+    """Return the peak memory: on the GPU, or of this process and its workers together."""
+    if options.device == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**20
+    family = ["self", *(worker.pid for worker in multiprocessing.active_children())]
+    status = [Path(f"/proc/{pid}/status").read_text().split("VmHWM:")[1] for pid in family]
+    return sum(int(text.split()[0]) for text in status) / 2**10
 
 
 def measure(shard, options):
     """Print images a second of both sides, step and loop, from alternating rounds."""
-    sides = {"ours": Ours(shard, options)}
-    if options.peers:
-        sides["lightly"] = Theirs(shard, options)
-    spent = {(name, what): [] for name in sides for what in ("step", "loop")}
+    names = ["ours", "lightly"] if options.peers else ["ours"]
+    sides = {name: Side(name, shard, options) for name in names}
+    found = {(name, what): [] for name in sides for what in ("step", "loop")}
     for number in range(-1, options.rounds):
-        for name, side in sides.items():
-            for what, call in (("step", side.one_step), ("loop", side.one_of_loop)):
-                seconds = seconds_of(call, options.steps, options)
-                if number >= 0:  # the round before the first warms up
-                    spent[name, what].append(seconds)
-        if number < 0:
-            sides["ours"].loading = 0.0
+        for key in found:
+            answer = sides[key[0]].ask(key[1])
+            if number >= 0:  # the round before the first warms up
+                found[key].append(answer)
+    for side in sides.values():
+        side.end()
     images = options.batch * options.steps
-    rates = {key: images / np.median(values) for key, values in spent.items()}
-    loading = sides["ours"].loading / sum(spent["ours", "loop"])
-    memory = {name: peak_alone(name, shard, options) for name in sides}
+
+    def rate(name, what, unit):
+        return images / np.median([entry[unit] for entry in found[name, what]])
+
     for name in sides:
         print(
-            f"{options.method} {name:8} step {rates[name, 'step']:8.1f} images/s  "
-            f"loop {rates[name, 'loop']:8.1f} images/s  peak {memory[name]:6.0f} MB"
+            f"{options.method} {name:8} step {rate(name, 'step', 'seconds'):8.1f}  loop "
+            f"{rate(name, 'loop', 'seconds'):8.1f} images/s; {rate(name, 'loop', 'processor'):.1f} "
+            f"images a processor-second; peak {found[name, 'loop'][-1]['peak']:.0f} MB"
         )
-    print(f"{options.method} ours     loading {loading:.1%} of the loop")
-    if "lightly" in sides:
-        pairs = zip(spent["lightly", "loop"], spent["ours", "loop"], strict=True)
-        ratios = sorted(theirs / ours for theirs, ours in pairs)
-        print(
-            f"{options.method} ratio of the loops {np.median(ratios):.2f} "
-            f"({ratios[0]:.2f} to {ratios[-1]:.2f} in {len(ratios)} rounds of {options.steps})"
-        )
-
-
-def peak_alone(name, shard, options):
-    """Return the peak memory in MB of a process that trains one side alone."""
-    given = [*sys.argv[1:], "--alone", name, "--shard", str(shard), "--method", options.method]
-    done = subprocess.run(
-        [sys.executable, __file__, *given], check=True, capture_output=True, text=True
-    )
-    return float(json.loads(done.stdout.splitlines()[-1]))
-
-
-def alone(options):
-    """Train one side alone and print its peak memory."""
-    side = (Ours if options.alone == "ours" else Theirs)(options.shard, options)
-    for _ in range(2):
-        side.one_of_loop()
-    if options.device == "cuda":
-        print(torch.cuda.max_memory_allocated() / 2**20)
-    else:
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10)
+    ours = found["ours", "loop"]
+    share = sum(entry["loading"] for entry in ours) / sum(entry["seconds"] for entry in ours)
+    print(f"{options.method} ours     loading {share:.1%} of the loop")
+    if options.peers:
+        for unit in ("seconds", "processor"):
+            pairs = zip(found["lightly", "loop"], ours, strict=True)
+            ratios = sorted(theirs[unit] / mine[unit] for theirs, mine in pairs)
+            print(
+                f"{options.method} ratio of the loops by {unit} {np.median(ratios):.2f} "
+                f"({ratios[0]:.2f} to {ratios[-1]:.2f} in {len(ratios)} rounds of {options.steps})"
+            )
 
 
 def million(folder, options):
