@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -47,6 +48,10 @@ SETTINGS = {
 SWAV = "run/pretrain/swav/weights.safetensors"
 MAE = "run/pretrain/mae/weights.safetensors"
 
+#: Two threads on two cores that ten jobs share wait for each other most of the time.
+ON_ONE_CORE = ("--set-threads", "pretrain_swav=1", "pretrain_mae=1")
+TRAIN_SWAV = (SWAV, *ON_ONE_CORE)
+
 #: Patience is for real clusters: here files and answers are there at once.
 IMPATIENCE = (
     *("--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "20"),
@@ -72,6 +77,15 @@ class Project:
     def write(self, settings: dict) -> None:
         """Write the settings."""
         (self.folder / "settings.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
+
+    def copied_untrained(self, folder: Path) -> Project:
+        """Copy the project without what a training of SwAV writes; the next one will be held."""
+        left_out = shutil.ignore_patterns("work", "logs", "said")
+        shutil.copytree(self.folder, folder, symlinks=True, ignore=left_out)
+        shutil.rmtree(folder / "run/pretrain/swav")
+        project = Project(folder, self.slurm)
+        project.hold()
+        return project
 
     def command(self, *arguments: str) -> list[str]:
         """Return the command that a user of the cluster would give."""

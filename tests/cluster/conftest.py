@@ -4,11 +4,10 @@ The tests share both, also when several processes run them: one runs the workflo
 """
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
-from cluster_run import SWAV, Project, lay_out
+from cluster_run import TRAIN_SWAV, Project, lay_out
 from filelock import FileLock
 from slurm_on_loopback import CannotStart, Slurm, start_slurm
 
@@ -58,20 +57,10 @@ def finished(slurm) -> Project:
 @pytest.fixture(scope="session")
 def trained(slurm) -> Project:
     """The workflow up to SwAV's weights, run through the cluster undisturbed."""
-    return once("trained", slurm, SWAV)
+    return once("trained", slurm, *TRAIN_SWAV)
 
 
 @pytest.fixture
 def untrained(trained, tmp_path) -> Project:
     """A copy of the trained project in which SwAV is to be trained again, and held."""
-    return copied_untrained(trained, tmp_path / "project")
-
-
-def copied_untrained(trained: Project, folder: Path) -> Project:
-    """Copy a project without what a training of SwAV writes."""
-    left_out = shutil.ignore_patterns("work", "logs", "said")
-    shutil.copytree(trained.folder, folder, symlinks=True, ignore=left_out)
-    shutil.rmtree(folder / "run/pretrain/swav")
-    project = Project(folder, trained.slurm)
-    project.hold()
-    return project
+    return trained.copied_untrained(tmp_path / "project")

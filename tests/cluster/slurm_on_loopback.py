@@ -127,7 +127,10 @@ class Slurm:
         """Kill a node as a power cut would: its daemon and everything that runs on it."""
         self.daemons[node].kill()
         self.daemons[node].wait()
-        for process in self._processes(f"SLURMD_NODENAME={node}"):
+        there = list(self._processes(f"SLURMD_NODENAME={node}"))
+        # Those that watch over the jobs first: they would report that these have ended.
+        watching = {_parent(process) for process in there}
+        for process in [*(p for p in watching if _name(p) == "slurmstepd"), *there]:
             _kill(process, signal.SIGKILL)
 
     def stop(self) -> None:
@@ -148,10 +151,10 @@ class Slurm:
             _kill(process, signal.SIGKILL)
         shutil.rmtree(self.folder)
 
-    def run(self, *command: str, check: bool = True) -> str:
+    def run(self, *command: str, check: bool = True, seconds: float = 60) -> str:
         """Run a command of SLURM; return what it says."""
         ran = subprocess.run(
-            command, env=self.environment, capture_output=True, text=True, timeout=60
+            command, env=self.environment, capture_output=True, text=True, timeout=seconds
         )
         if check and ran.returncode:
             raise RuntimeError(f"{' '.join(command)}: {ran.stderr}")
@@ -300,6 +303,23 @@ def _kill(process: int, number: int) -> None:
         os.kill(process, number)
     except ProcessLookupError:
         return  # ended by itself
+
+
+def _parent(process: int) -> int:
+    return int(_status_of(process).get("PPid", 0))
+
+
+def _name(process: int) -> str:
+    return _status_of(process).get("Name", "")
+
+
+def _status_of(process: int) -> dict[str, str]:
+    """Return what the kernel says of a process, nothing of one that has ended."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return {}
+    return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
 
 
 def _free_ports(*names: str) -> dict[str, int]:

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from cluster_run import HERE, MAE, SETTINGS, Project
+from cluster_run import HERE, MAE, ON_ONE_CORE, PATIENCE, SETTINGS, Project
 from safetensors.numpy import load_file
 
 pytestmark = pytest.mark.cluster
@@ -29,7 +29,7 @@ def train_mae(project: Project, nodes: int) -> None:
     budget = {"steps": 4, "batch_size": 8, "nodes": nodes}
     settings["pretrain"]["mae"] = {"recipe": str(HERE / "plain_mae.py"), **budget}
     project.write(settings)
-    ran = project.snakemake(MAE, "--forcerun", "pretrain_mae", "--retries", "0")
+    ran = project.snakemake(MAE, *ON_ONE_CORE, "--forcerun", "pretrain_mae", "--retries", "0")
     assert ran.returncode == 0, ran.stdout[-6000:]
 
 
@@ -67,8 +67,9 @@ def test_two_processes_of_one_job_learn_as_one_process_on_the_joined_batch(alone
     (alone.folder / "two.json").write_text(json.dumps(job))
     torchrun = (sys.executable, "-m", "torch.distributed.run", "--standalone")
     alone.slurm.run(
-        *("srun", "--ntasks=1", "--cpus-per-task=2", f"--chdir={alone.folder}"),
+        *("srun", "--ntasks=1", "--cpus-per-task=2", "--mem=4000", f"--chdir={alone.folder}"),
         *("env", f"PYTHONPATH={alone.environment['PYTHONPATH']}", "OMP_NUM_THREADS=1"),
         *(*torchrun, "--nproc-per-node=2", "-m", "urbanssl.engine.train", "two.json"),
+        seconds=PATIENCE,
     )
     assert_as_alone(alone, alone, "two")

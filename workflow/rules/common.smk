@@ -44,6 +44,11 @@ def minutes(base):
     return lambda wildcards, attempt: base * 2 ** (attempt - 1)
 
 
+# Minutes. The same for every attempt at a training, which goes on from its checkpoint: a job that
+# asks for more than its partition allows would wait in the queue for ever.
+DAY = 1440
+
+
 def tasks(training):
     """Return the tasks of a training's job: one a node, none (0) where SLURM counts by GPU."""
     return 0 if training.gpus else training.nodes

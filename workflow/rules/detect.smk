@@ -22,7 +22,7 @@ rule train_detector:
     threads: SETTINGS.detect.threads
     resources:
         mem_mb=megabytes(6000),
-        runtime=minutes(1440),
+        runtime=DAY,
         gpu=SETTINGS.detect.gpus,
         nodes=SETTINGS.detect.nodes,
         tasks=tasks(SETTINGS.detect),

@@ -29,7 +29,7 @@ rule pretrain_swav:
     threads: PRETRAIN.swav.threads
     resources:
         mem_mb=megabytes(6000),
-        runtime=minutes(1440),
+        runtime=DAY,
         gpu=PRETRAIN.swav.gpus,
         nodes=PRETRAIN.swav.nodes,
         tasks=tasks(PRETRAIN.swav),
@@ -65,7 +65,7 @@ rule pretrain_mae:
     threads: PRETRAIN.mae.threads
     resources:
         mem_mb=megabytes(6000),
-        runtime=minutes(1440),
+        runtime=DAY,
         gpu=PRETRAIN.mae.gpus,
         nodes=PRETRAIN.mae.nodes,
         tasks=tasks(PRETRAIN.mae),
@@ -127,7 +127,7 @@ rule pretrain_detreg:
     threads: PRETRAIN.detreg.threads
     resources:
         mem_mb=megabytes(6000),
-        runtime=minutes(1440),
+        runtime=DAY,
         gpu=PRETRAIN.detreg.gpus,
         nodes=PRETRAIN.detreg.nodes,
         tasks=tasks(PRETRAIN.detreg),
