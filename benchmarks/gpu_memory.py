@@ -97,9 +97,11 @@ def main():
             with DefaultScope.overwrite_default_scope(config.default_scope):
                 model = MODELS.build(config.model).train()
             side = SIDES.get(name) or config.input_size
-            one, two = (kept_bytes(config, model, side, images) for images in (1, 2))
+            # Two where statistics run over the batch; one where two might not fit in memory.
+            images = 1 if config.default_scope == "mmdet" else 2
+            kept = kept_bytes(config, model, side, images) / images
             millions = sum(parameter.numel() for parameter in model.parameters()) / 1e6
-            print(f"{name}, {side}, {millions:.1f}, {(two - one) / 1e6:.0f}", flush=True)
+            print(f"{name}, {side}, {millions:.1f}, {kept / 1e6:.0f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,10 @@
 
     python benchmarks/plan.py                     # 10,000 scenes, 10 million tiles
     python benchmarks/plan.py --scenes 1000 --study 1000
+    python benchmarks/plan.py --scenes 100 --images 100      # the same imagery in globs
 
 Lays out a workspace beside the real rules, settings and package, with 20 labelled scenes, `--study`
-scenes of the study area, and imagery without labels for the rest; each scene is a sparse file of
+scenes of the study area, and imagery without labels for the rest; each image is a sparse file of
 the size that 1,000 tiles of 256 pixels have. Nothing has run yet, so every job is planned.
 """
 
@@ -21,12 +22,12 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[1]
-#: Tiles of a scene, without overlap, and the side of one.
+#: Tiles of an image, without overlap, and the side of one.
 TILES, SIDE = 1000, 256
 LABELLED = 20
 
 
-def lay_out(folder: Path, scenes: int, study: int):
+def lay_out(folder: Path, scenes: int, study: int, images: int):
     """Write sheet, settings and sparse scenes."""
     for name in ("workflow", "Snakefile", "profiles", "envs", "config"):
         (folder / name).symlink_to(ROOT / name)
@@ -35,16 +36,17 @@ def lay_out(folder: Path, scenes: int, study: int):
     rows = ["scene,path,role,labels"]
     for number in range(scenes):
         name = f"s{number:06d}"
-        path = folder / "imagery" / f"{name}.tif"
-        with open(path, "wb") as stream:
-            stream.truncate(TILES * SIDE**2 * 3)
+        for image in range(images):
+            with open(folder / "imagery" / f"{name}-{image}.tif", "wb") as stream:
+                stream.truncate(TILES * SIDE**2 * 3)
         labels, role = "", "unlabelled"
         if number < LABELLED:
             labels, role = f"labels/{name}.txt", "labelled"
             (folder / labels).write_text("")
         elif number < LABELLED + study:
             role = "study"
-        rows.append(f"{name},imagery/{name}.tif,{role},{labels}")
+        which = "*" if images > 1 else "0"
+        rows.append(f"{name},imagery/{name}-{which}.tif,{role},{labels}")
     (folder / "scenes.csv").write_text("\n".join(rows) + "\n")
     for name in ("areas.gpkg", "crime.csv"):
         (folder / name).write_text("")
@@ -83,13 +85,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--scenes", type=int, default=10_000)
     parser.add_argument("--study", type=int, default=20, help="how many are of the study area")
+    parser.add_argument("--images", type=int, default=1, help="images of each scene")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        lay_out(Path(name), options.scenes, options.study)
+        lay_out(Path(name), options.scenes, options.study, options.images)
         wall, busy, memory, jobs = plan(Path(name))
     print(
-        f"{options.scenes} scenes ({options.study} of the study area), "
-        f"{options.scenes * TILES / 1e6:g} million tiles: {jobs} jobs planned in {wall:.1f} s "
+        f"{options.scenes} scenes of {options.images} images ({options.study} of the study area), "
+        f"{options.scenes * options.images * TILES / 1e6:g} million tiles: "
+        f"{jobs} jobs planned in {wall:.1f} s "
         f"({busy:.1f} s of CPU, {1000 * busy / jobs:.2f} ms a job), {memory:.0f} MB at most"
     )
 

@@ -1,7 +1,7 @@
 """`python -m urbanssl.check`: everything that can be known before the first job is submitted.
 
 Reads the settings, the headers of all imagery, the free disk and, with a profile, the cluster's
-partitions; lists every problem at once; prints what would run, stage by stage.
+partitions and GPUs; lists every problem at once; prints what would run, stage by stage.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from urbanssl.check_cluster import cluster_problems, read_profile
+from urbanssl.check_memory import gpu_gigabytes, memory_problems, trainings
 from urbanssl.errors import Problem, SettingsError, UrbansslError
 from urbanssl.load_settings import load_settings
 from urbanssl.plan import Plan
@@ -45,6 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
         disk = disk_by_stage(plan, tiles)
         problems += disk_problems(settings.root, disk)
         problems += cluster_problems(profile, settings) if "executor" in profile else []
+        problems += memory_problems(profile, settings)
         stages = planned_stages(given.configfile, given.profile)
     except UrbansslError as error:
         _say(str(error))
@@ -184,6 +186,10 @@ def _tell(
     for name, size in disk.items():
         _say(f"{name:18} {_size(size):>12}")
     _say(f"{'together':18} {_size(sum(disk.values())):>12}")
+    for rule, recipe, budget in trainings(settings):
+        needed = gpu_gigabytes(recipe, budget)
+        memory = "not known" if needed is None else f"about {needed:.0f} GB"
+        _say(f"{rule} with {recipe}: {memory} of each GPU's memory")
 
 
 def _size(count: float) -> str:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections import namedtuple
+from pathlib import Path
 
 import numpy as np
 import rasterio
@@ -9,9 +10,12 @@ import yaml
 
 from urbanssl import check
 from urbanssl.check_cluster import gpu_problems, parse_partitions, partition_problems
+from urbanssl.check_memory import FOOTPRINTS, gpu_gigabytes, memory_problems, trainings
 from urbanssl.plan import Plan
 from urbanssl.planned_jobs import read_plan
 from urbanssl.settings import Settings
+
+ROOT = Path(__file__).parents[2]
 
 SINFO = "cpu*|(null)\ngpu|gpu:a100:4(S:0-1)\ngpu|gpu:v100:2\n"
 
@@ -90,6 +94,43 @@ def test_tiles_are_counted_as_they_will_be_cut_and_broken_rasters_named(tmp_path
     tiles, problems = check.count_tiles(Plan(Settings.model_validate(settings)))
     assert tiles == {"good": 5 * 3, "bad": 0}
     assert ["bad.tif" in problem.where for problem in problems] == [True]
+
+
+def on_gpus(**given):
+    training = {"recipe": "config/models/detreg_r50.py", "gpus": 1, "batch_size": 32, **given}
+    return Settings.model_validate({"pretrain": {"detreg": training}})
+
+
+def needed(**given):
+    ((rule, recipe, budget),) = trainings(on_gpus(**given))
+    assert rule == "pretrain_detreg"
+    return gpu_gigabytes(recipe, budget)
+
+
+def test_gpu_memory_grows_with_the_images_of_a_gpu_and_falls_with_bf16():
+    assert 50 < needed() < 70
+    assert needed(batch_size=64) > 1.8 * needed()
+    assert needed(gpus=2) == needed(batch_size=16)
+    assert needed(precision="bf16") < 0.7 * needed()
+    assert needed(recipe="config/own.py") is None
+
+
+def test_a_training_too_large_for_its_gpu_is_named_with_what_to_change():
+    profile = {"set-resources": {"pretrain_detreg": {"gpu_model": "'a40'"}}}
+    (problem,) = memory_problems(profile, on_gpus())
+    assert "'a40' has 48" in problem.what
+    assert "bf16" in problem.remedy
+    assert list(memory_problems(profile, on_gpus(batch_size=8))) == []
+    assert list(memory_problems({}, on_gpus())) == []
+
+
+def test_every_recipe_has_an_estimate_and_the_docs_show_it():
+    recipes = {path.stem for path in (ROOT / "config" / "models").glob("*.py")}
+    assert recipes == set(FOOTPRINTS)
+    page = (ROOT / "docs" / "cluster.md").read_text()
+    for name, footprint in FOOTPRINTS.items():
+        row = f"| `{name}` | {footprint.side} | {footprint.millions:g} | {footprint.megabytes:g} |"
+        assert row in page
 
 
 def test_the_embedded_city_passes_and_its_plan_is_told(capsys):
