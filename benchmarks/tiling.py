@@ -107,8 +107,8 @@ def measure(name: str, path: Path, options: argparse.Namespace) -> Figures:
     command += ["--size", str(options.size), "--overlap", str(options.overlap)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     seconds, busy, peak = done.stdout.split()
-    for name in ("shard", "retile", "gdal2tiles"):
-        shutil.rmtree(path.parent / name, ignore_errors=True)
+    for written in ("shard", "retile", "gdal2tiles"):
+        shutil.rmtree(path.parent / written, ignore_errors=True)
     return float(seconds), float(busy), float(peak)
 
 
@@ -121,6 +121,9 @@ def main():
     parser.add_argument("--size", type=int, default=256, help="side of a tile")
     parser.add_argument("--overlap", type=int, default=0, help="pixels shared by neighbours")
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument(
+        "--tasks", nargs="+", default=list(TASKS), choices=TASKS, help="beside read"
+    )
     parser.add_argument("--folder", type=Path, default=None, help="where to write (temporary)")
     parser.add_argument("--task", choices=TASKS, help=argparse.SUPPRESS)
     parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
@@ -136,7 +139,8 @@ def main():
         scene = Scene("x", (path,), frozenset({"unlabelled"}))
         tiles = TileSettings(size=options.size, overlap=options.overlap)
         survey_scene(scene, tiles, path.parent / "survey.parquet", {})
-        names = [name for name in TASKS if name not in NEEDS or shutil.which(NEEDS[name])]
+        asked = [name for name in TASKS if name in ("read", *options.tasks)]
+        names = [name for name in asked if name not in NEEDS or shutil.which(NEEDS[name])]
         results: dict[str, list[Figures]] = {name: [] for name in names}
         for turn in range(options.repeat):
             for name in names[:: -1 if turn % 2 else 1]:
@@ -156,7 +160,7 @@ def report(results: dict[str, list[Figures]], options: argparse.Namespace, size:
             f"{best['read'][0] / seconds:.2f} by the clock, {best['read'][1] / busy:.2f} by CPU"
         )
     for name, needed in NEEDS.items():
-        if name not in results:
+        if name in options.tasks and name not in results:
             print(f"{name} not measured: there is no {needed} on the path")
 
 
