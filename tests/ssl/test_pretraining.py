@@ -14,12 +14,14 @@ import pytest
 import timm
 import torch
 import torchvision
+from PIL import Image
 from safetensors.torch import load_file
 
 from urbanssl.engine.checkpoints import newest_checkpoint
 from urbanssl.engine.job import TrainJob
 from urbanssl.engine.loop import StepLoop
 from urbanssl.engine.train import train
+from urbanssl.engine.weight_files import weights_about
 from urbanssl.engine.weights import load_weights
 from urbanssl.errors import TrainingError
 from urbanssl.settings import Budget
@@ -30,6 +32,8 @@ _base_ = {base!r}
 model = dict(crops=[dict(_delete_=True, count=2, size=32, scale=(0.2, 1.0)),
                     dict(_delete_=True, count=1, size=16, scale=(0.05, 0.2))],
              prototypes=8, projection=(16, 8), queue=16, queue_start=2, freeze=2)
+optim_wrapper = dict(
+    optimizer=dict(_delete_=True, type="LARC", lr=0.3, momentum=0.9, weight_decay=1e-6))
 custom_hooks = [dict(type="FreezePrototypes")]
 """
 MAE = """
@@ -172,6 +176,31 @@ def test_mae_learns_and_is_probed_before_and_after(make_job):
     assert np.mean(losses[-5:]) < np.mean(losses[:5])
     assert [probe["step"] for probe in log["probe"]] == [0, 30]
     assert all(probe["rank"] > 0 for probe in log["probe"])
+    assert {probe["of"] for probe in log["probe"]} == {"blocks"}
+
+
+def test_a_model_card_and_the_bands_of_the_input_travel_with_the_weights(make_job, tmp_path):
+    for place, name in enumerate(("dark", "light")):
+        (tmp_path / "labelled" / name).mkdir(parents=True)
+        for number in range(6):
+            image = np.full((32, 32, 3), 200 * place + number, np.uint8)
+            Image.fromarray(image).save(tmp_path / "labelled" / name / f"{number}.png")
+    about = {"settings_hash": "abc", "seed": 0}
+    job = replace(make_job("mae", "mae_tiny.py", steps=2), probe=tmp_path / "labelled", about=about)
+    train(job)
+    card = job.output_weights.with_name("model_card.md").read_text()
+    assert "Settings hash abc" in card
+    assert "tiles of 2 scenes (a, b)" in card
+    assert "| 2 | labels |" in card, "the probe after two steps, on the folder of labelled images"
+    facts = json.loads(weights_about(job.output_weights)["urbanssl"])
+    assert facts["input"]["order"] == ["red", "green", "blue"]
+    pixels = np.concatenate([np.load(path) for path in job.arrays])
+    assert facts["input"]["tiles"]["mean"] == pytest.approx(pixels.mean((0, 1, 2)), abs=0.01)
+    official = tmp_path / "mae.pth"
+    torch.save({"model": load_file(job.output_weights)}, official)
+    second = replace(_copy_of(job, "second"), init="file", weights=official)
+    train(second)
+    assert "no commercial use" in second.output_weights.with_name("model_card.md").read_text()
 
 
 def test_settings_that_cannot_work_stop_the_training_before_it_starts(make_job):
@@ -212,7 +241,10 @@ def _train_as_rank(job, rank, port):
 def test_two_processes_train_as_one_on_the_joined_batch(make_job, processes, stage, recipe):
     """Batch norms, Sinkhorn, queue and random numbers are those of the joined batch."""
     text = MAE.replace("hierarchical_patches=False", "hierarchical_patches=True")
-    job = make_job(stage, recipe, text=text if stage == "mae" else None, steps=6, lr=1e-3)
+    text = text if stage == "mae" else None
+    # Small steps: rounding grows from step to step, the more the larger they are.
+    lr = {"swav": 0.01, "mae": 1e-4}[stage]
+    job = make_job(stage, recipe, text=text, steps=6, checkpoint_every=100, lr=lr)
     train(job)
     pair = _copy_of(job, "pair")
     with socket.socket() as free:
@@ -226,7 +258,7 @@ def test_two_processes_train_as_one_on_the_joined_batch(make_job, processes, sta
     assert [rank.exitcode for rank in ranks] == [0, 0]
     ours, reference = ([point["loss"] for point in curve_of(run)] for run in (pair, job))
     assert len(ours) == 6
-    assert ours == pytest.approx(reference, rel=1e-4)
+    assert ours == pytest.approx(reference, rel=1e-3)
     weights, expected = load_file(pair.output_weights), load_file(job.output_weights)
     moving = [name for name in expected if name.endswith(("running_mean", "running_var"))]
     assert moving, "both networks have batch norms"
