@@ -43,7 +43,7 @@ SETTINGS = {
     },
     "features": {"sets": ["swav", "objects", "histogram"]},
     "score": {"bootstrap": 10},
-    "crime": {"bootstrap": 100, "permutations": 100},
+    "crime": {"bootstrap": 100, "permutations": 100, "network_steps": 2},
 }
 SWAV = "run/pretrain/swav/weights.safetensors"
 MAE = "run/pretrain/mae/weights.safetensors"
@@ -89,11 +89,10 @@ class Project:
 
     def command(self, *arguments: str) -> list[str]:
         """Return the command that a user of the cluster would give."""
-        status = () if self.slurm.accounts else ("--slurm-status-command", "squeue")
         return [
             *(sys.executable, "-m", "snakemake", "--nocolor", "--snakefile"),
             *(str(ROOT / "Snakefile"), "--profile", str(ROOT / "profiles" / "slurm")),
-            *("--configfile", "settings.yaml", *IMPATIENCE, *status, *arguments),
+            *("--configfile", "settings.yaml", *IMPATIENCE, *arguments),
         ]
 
     @property
