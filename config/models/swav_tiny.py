@@ -20,7 +20,7 @@ model = dict(
 
 optim_wrapper = dict(
     type="OptimWrapper",
-    optimizer=dict(type="AdamW", lr=3e-4, weight_decay=1e-2),
+    optimizer=dict(type="AdamW", lr=3e-4, weight_decay=1e-2, fused=True),
 )
 auto_scale_lr = dict(base_batch_size=32)
 param_scheduler = [dict(type="SwavLR", warmup=0.1, end=1.0, start=0.1, final=0.01)]
