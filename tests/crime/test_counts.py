@@ -6,6 +6,7 @@ import pytest
 from urbanssl.crime.counts import Counted, deviance, fit_counts, held_out_rate
 from urbanssl.crime.folds import region_folds
 from urbanssl.crime.held_out import make_target, predict_held_out
+from urbanssl.crime.intervals import resample_regions
 from urbanssl.crime.scores import count_row
 
 
@@ -72,8 +73,11 @@ def test_counts_of_held_out_regions_are_predicted_and_do_not_change_the_model():
     rate = counted.count / counted.people * 1e5
     target = make_target(rate, region_folds(region), "median")
     found = predict_held_out(inputs, target, False, 0, counted)
-    row = count_row("swav", found.counted, counted, target, np.ones((3, 240)))
+    resamples = resample_regions(region, 100, np.random.default_rng(0))
+    row = count_row("swav", found.counted, counted, target, resamples)
     assert row["model"] == "negative_binomial"
+    low, high = row["deviance_explained_interval"]
+    assert 0 < low < row["deviance_explained"] < high
     assert row["deviance_explained"] > 0.25
     assert row["spearman"] > 0.5
     other = counted.count.copy()

@@ -28,10 +28,10 @@ from urbanssl.crime.intervals import (
     interval,
     resample_regions,
 )
+from urbanssl.crime.judged_tables import prediction_table, predictions_of, slope_table
 from urbanssl.crime.metrics import auc
 from urbanssl.crime.moran import moran_test, neighbour_weights
 from urbanssl.crime.permutation import shuffles
-from urbanssl.crime.rates import PER
 from urbanssl.crime.scores import (
     SHARE,
     count_row,
@@ -48,7 +48,7 @@ from urbanssl.crime.verdict import Evidence, place_explains, refusal, refusals, 
 from urbanssl.errors import AreaError
 from urbanssl.settings import CrimeSettings
 
-#: Name of the network on raw tiles, as feature set and as model.
+#: Name of the network on raw tiles as a feature set.
 NETWORK = "raw tiles"
 #: How the headline's feature set is chosen, in words.
 RULE = (
@@ -118,10 +118,10 @@ def judge(
     if reasons:
         content = _refused(study, reasons, crime, seed)
         rows: list[pd.DataFrame] = []
-        lines = _slope_table(study, "", None)
+        lines = slope_table(study, "", np.zeros((0, 0)))
     else:
         content, rows, lines = evaluate(study, crime, seed, network)
-    write_table(predictions, _prediction_table(rows), about)
+    write_table(predictions, prediction_table(rows), about)
     write_table(slopes, lines, about)
     write_json(metrics, {**content, "declared": declared, "provenance": about})
 
@@ -188,9 +188,9 @@ def evaluate(
         table
         for one in judged.values()
         for name in one.found
-        for table in _predictions(study, name, one)
+        for table in predictions_of(study, name, one.found[name], one.target)
     ]
-    return content, tables, _slope_table(study, primary, region)
+    return content, tables, slope_table(study, primary, best.slopes)
 
 
 def judge_scheme(
@@ -255,7 +255,7 @@ def choose_primary(region: Judged) -> str:
 
 def _paired(one: Judged) -> list[dict[str, Any]]:
     """Return the difference of AUC of each set to each baseline, on the same resamples."""
-    once = {r["features"]: r["auc"] for r in one.rows if r["model"] in ("logistic", NETWORK)}
+    once = {r["features"]: r["auc"] for r in one.rows if r["model"] in ("logistic", "network")}
     return [
         {
             "features": name,
@@ -355,52 +355,3 @@ def _local_effects(study: Study, target: Target, seed: int) -> list[dict[str, An
     columns = [study.names["objects"][n] for n in means]
     density = object_density_of(study.features["objects"][:, means])
     return local_effects(density, columns, target, seed)
-
-
-def _slope_table(study: Study, primary: str, region: Judged | None) -> pd.DataFrame:
-    """Return the slopes of the headline's features, one model a region; none without any."""
-    names = study.names[primary] if region is not None else []
-    slopes = region.found[primary].slopes if region is not None else np.zeros((0, 0))
-    return pd.DataFrame(
-        {
-            "features": pd.Series([primary] * slopes.size, dtype=str),
-            "region": np.repeat(np.unique(study.region)[: len(slopes)], len(names)).astype(str),
-            "column": pd.Series(list(names) * len(slopes), dtype=str),
-            "slope": slopes.ravel(),
-        }
-    )
-
-
-def _predictions(study: Study, name: str, one: Judged) -> list[pd.DataFrame]:
-    found, target = one.found[name], one.target
-    made = [("logistic", "high", target.high.astype(float), found.logistic)]
-    if found.boosting is not None:
-        made.append(("boosting", "high", target.high.astype(float), found.boosting))
-    made.append(("ridge", "log_rate", target.value, found.ridge))
-    if found.counted is not None:
-        made.append(("counts", "log_rate", target.value, log_rate(found.counted.rate * PER)))
-    return [
-        pd.DataFrame(
-            {
-                "area_id": study.area_id,
-                "features": name,
-                "model": model,
-                "scheme": target.scheme.name,
-                "fold": target.scheme.fold,
-                "target": what,
-                "observed": observed,
-                "predicted": predicted,
-            }
-        )
-        for model, what, observed, predicted in made
-    ]
-
-
-def _prediction_table(rows: list[pd.DataFrame]) -> pd.DataFrame:
-    if rows:
-        return pd.concat(rows, ignore_index=True)
-    texts = ["area_id", "features", "model", "scheme", "target"]
-    empty = pd.DataFrame({name: pd.Series(dtype=str) for name in texts})
-    empty["fold"] = pd.Series(dtype="int64")
-    empty["observed"] = empty["predicted"] = pd.Series(dtype=float)
-    return empty

@@ -56,7 +56,7 @@ def network_row(
 ) -> tuple[dict[str, Any], Floats]:
     """Return the row of chances that were predicted elsewhere, and their (2, 1 + G) AUC."""
     scores, draws = _class_scores(chance, target, resamples)
-    return {"features": name, "model": name, "scheme": target.scheme.name, **scores}, draws
+    return {"features": name, "model": "network", "scheme": target.scheme.name, **scores}, draws
 
 
 def _once(areas: int) -> Floats:
@@ -145,7 +145,6 @@ def count_row(
         np.sqrt(np.maximum(deviance(counted.count, rate * counted.people, found.dispersion), 0))
         for rate in (found.rate, found.guess)
     )
-    ranks = _value_scores(found.rate, target, resamples)
     ranks = _value_scores(found.rate, target, resamples)
     nothing = np.zeros(len(errors))
     # The share of the deviance that is taken away is R2 of its signed root.

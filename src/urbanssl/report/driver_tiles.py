@@ -66,7 +66,7 @@ def driver_tiles(
 
 
 def _maps(results: Results, areas: list[tuple[str, pd.DataFrame]]) -> Canvas:
-    columns = min(3, len(areas))
+    columns = 2 if len(areas) == 4 else min(3, len(areas))
     rows = -(-len(areas) // columns)
     most = max(float(own["effect"].abs().max()) for _, own in areas) or 1.0
     shade = ScalarMappable(Normalize(-most, most), DIVERGING)
