@@ -1,7 +1,8 @@
 """`python -m urbanssl.check`: everything that can be known before the first job is submitted.
 
-Reads the settings, the headers of all imagery, the free disk and, with a profile, the cluster's
-partitions and GPUs; lists every problem at once; prints what would run, stage by stage.
+Reads the settings, the headers of all imagery, areas and crime table, the free disk and, with a
+profile, the cluster's partitions and GPUs; lists every problem at once; prints what would run,
+stage by stage.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,6 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
         profile = read_profile(given.profile) if given.profile else {}
         tiles, problems = count_tiles(plan)
         disk = disk_by_stage(plan, tiles)
+        problems += crime_problems(plan)
         problems += disk_problems(settings.root, disk)
         problems += cluster_problems(profile, settings) if "executor" in profile else []
         problems += memory_problems(profile, settings)
@@ -108,6 +111,23 @@ def _grid(width: int, height: int, tiles: TileSettings) -> int:
 
     columns = offsets(width, tiles.size, tiles.overlap)
     return len(columns) * len(offsets(height, tiles.size, tiles.overlap))
+
+
+def crime_problems(plan: Plan) -> Iterator[Problem]:
+    """Yield what is wrong with areas and crime table, read as the workflow will read them."""
+    if plan.settings.embedded or not plan.study:
+        return
+    from urbanssl.crime.table import read_crime
+
+    with tempfile.TemporaryDirectory() as folder:
+        written = Path(folder) / "table.parquet", Path(folder) / "table.json"
+        tables, names = plan.crime_tables, plan.crime_names
+        try:
+            read_crime(
+                plan.settings.crime, plan.areas, tables, plan.study, *written, {}, names=names
+            )
+        except UrbansslError as error:
+            yield Problem("crime.areas, crime.table", str(error), "mend what is listed here")
 
 
 def disk_by_stage(plan: Plan, tiles: dict[str, int]) -> dict[str, int]:

@@ -4,9 +4,11 @@ import shutil
 from collections import namedtuple
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import rasterio
 import yaml
+from shapely.geometry import box
 
 from urbanssl import check
 from urbanssl.check_cluster import gpu_problems, parse_partitions, partition_problems
@@ -94,6 +96,24 @@ def test_tiles_are_counted_as_they_will_be_cut_and_broken_rasters_named(tmp_path
     tiles, problems = check.count_tiles(Plan(Settings.model_validate(settings)))
     assert tiles == {"good": 5 * 3, "bad": 0}
     assert ["bad.tif" in problem.where for problem in problems] == [True]
+
+
+def test_a_crime_table_without_a_needed_column_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    square = gpd.GeoDataFrame({"area_id": ["1"], "region": ["r"]}, geometry=[box(0, 0, 1, 1)])
+    square.set_crs("EPSG:4326").to_file("areas.geojson")
+    (tmp_path / "scene.tif").write_text("")
+    (tmp_path / "scenes.csv").write_text(SHEET + "s,scene.tif,study;unlabelled,,,,,,\n")
+    settings = {
+        "scenes": {"sheet": "scenes.csv"},
+        "crime": {"areas": "areas.geojson", "table": "crime.csv"},
+        "features": {"sets": ["histogram"]},
+    }
+    (tmp_path / "crime.csv").write_text("area_id,population\n1,1000\n")
+    (problem,) = check.crime_problems(Plan(Settings.model_validate(settings)))
+    assert "crimes" in problem.what
+    (tmp_path / "crime.csv").write_text("area_id,population,crimes\n1,1000,3\n")
+    assert list(check.crime_problems(Plan(Settings.model_validate(settings)))) == []
 
 
 def on_gpus(**given):
