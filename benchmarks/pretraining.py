@@ -364,9 +364,9 @@ def million(folder, options):
     """Print the memory of the process while it reads batches from a million tiles."""
     np.lib.format.open_memmap(folder / "m.npy", "w+", np.uint8, (1_000_000, 128, 128, 3))
     shards = Shards([folder / "m.npy"])
-    batches = TileBatches(shards, StepBatches(len(shards), 256, 2001, 0, 0, 1))
+    batches = TileBatches(shards, StepBatches(len(shards), 256, 802, 0, 0, 1))
     for number, _ in enumerate(batches):
-        if number % 400 == 1:
+        if number % 200 == 1:
             pages = int(Path("/proc/self/statm").read_text().split()[1])
             read = number * 256 * 128 * 128 * 3 / 2**20
             print(f"after {read:8.0f} MB read of a million tiles: {pages / 256:6.0f} MB resident")
