@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from urbanssl.errors import SettingsError
 
-_RULE = re.compile(r"(?:local)?rule (\w+):")
+#: Indented where the profile bundles its jobs.
+_RULE = re.compile(r"\s*(?:local)?rule (\w+):")
 _THREADS = re.compile(r"\s+threads: (\d+)")
 _RESOURCE = re.compile(r"(runtime|mem_mb|gpu)=(\d+)")
 

@@ -80,7 +80,7 @@ class Project:
 
     def copied_untrained(self, folder: Path) -> Project:
         """Copy the project without what a training of SwAV writes; the next one will be held."""
-        left_out = shutil.ignore_patterns("work", "logs", "said")
+        left_out = shutil.ignore_patterns("work", "logs", "planned", "said")
         shutil.copytree(self.folder, folder, symlinks=True, ignore=left_out)
         shutil.rmtree(folder / "run/pretrain/swav")
         project = Project(folder, self.slurm)

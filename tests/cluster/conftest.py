@@ -35,12 +35,13 @@ def other_slurm():
 def once(name: str, slurm: Slurm, *targets: str) -> Project:
     """Run the workflow through the cluster: the first process that asks does, others wait.
 
-    What Snakemake said is in the project's file `said`.
+    What Snakemake planned and said is in the project's files `planned` and `said`.
     """
     project = Project(slurm.folder / name, slurm)
     with FileLock(slurm.folder / f"{name}.lock"):
         if not project.folder.exists():
             lay_out(project)
+            (project.folder / "planned").write_text(project.snakemake("-n", *targets).stdout)
             ran = project.snakemake(*targets)
             (project.folder / "said").write_text(f"{ran.stdout}\nstatus {ran.returncode}\n")
     said = (project.folder / "said").read_text()

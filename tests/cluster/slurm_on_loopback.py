@@ -25,7 +25,7 @@ import accounting
 DAEMONS = ("munged", "slurmctld", "slurmd")
 NODES = ("n1", "n2")
 NODE_CPUS = 16  # declared, as the memory: more than this machine may have
-NODE_MEMORY_MB = 64000
+NODE_MEMORY_MB = 256000
 SEARCH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 
 SLURM_CONF = """\

@@ -32,20 +32,27 @@ def rules_and_jobs(project) -> list[tuple[str, dict[str, str]]]:
     return [(comment.match(job["Comment"])[1], job) for job in project.jobs()]
 
 
+def profile() -> dict:
+    """Return the profile that is committed."""
+    return yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
+
+
 def groups() -> dict[str, str]:
     """Return the groups of the profile by rule."""
-    return yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())["groups"]
+    return profile()["groups"]
 
 
 def test_every_rule_asks_for_its_cores_memory_and_time(finished):
     planned = {
-        stage.rule: (stage.cores, stage.memory_mb, round(60 * stage.hours / stage.jobs))
-        for stage in read_plan((finished.folder / "said").read_text())
+        stage.rule: (stage.memory_mb, round(60 * stage.hours / stage.jobs))
+        for stage in read_plan((finished.folder / "planned").read_text())
         if stage.rule not in groups()
     }
-    jobs = dict(rules_and_jobs(finished))
-    assert {rule: asked(jobs[rule]) for rule in planned} == planned
-    assert {rule: planned[rule] for rule in TRAININGS} == dict.fromkeys(TRAININGS, TRAINING)
+    jobs = {rule: asked(job) for rule, job in rules_and_jobs(finished) if rule in planned}
+    assert {rule: wanted[1:] for rule, wanted in jobs.items()} == planned
+    cores = profile()["set-threads"].items()
+    assert all(jobs[rule][0] == number for rule, number in cores if rule in jobs)
+    assert {rule: jobs[rule] for rule in TRAININGS} == dict.fromkeys(TRAININGS, TRAINING)
 
 
 def test_every_job_ran_in_the_partition_and_was_well(finished):
