@@ -114,3 +114,10 @@ def test_network_of_trials_is_trained_once_and_its_features_follow_the_tiles(tmp
     found = learned(tiles[0], weights)
     assert found.shape == (4, 128)
     assert np.array_equal(learned(tiles[0][::-1], weights), found[::-1])
+
+
+def test_page_of_draws_that_were_all_refused_says_so():
+    refused = [(replace(one, refused=True), {}) for one, _ in found(1)["confounded"]]
+    text, passed = page({**found(1), "confounded": refused}, plans(20), [], "Made.")
+    assert not passed
+    assert "no draw was judged" in text

@@ -29,6 +29,8 @@ def binomial_interval(hits: int, draws: int, level: float = 0.95) -> tuple[float
 
 def _share(hits: Sequence[bool]) -> tuple[float, str]:
     count, draws = int(np.sum(hits)), len(hits)
+    if not draws:
+        return float("nan"), "no draw was judged"
     low, high = binomial_interval(count, draws)
     text = f"{count} of {draws} = {count / draws:.1%} (95 %: {low:.1%} to {high:.1%})"
     return count / draws, text
