@@ -15,6 +15,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from urbanssl.artifacts import write_json
 
 _LOCKS = Path(".snakemake") / "locks"
@@ -42,7 +44,7 @@ def release_if_dead() -> bool:
             record["machine"] != _machine()
             or not record["locks"]
             or record["locks"] != _lock_files()
-            or _alive(record["group"])
+            or alive(record["group"])
         ):
             return False
         shutil.rmtree(_LOCKS)
@@ -58,15 +60,18 @@ def _lock_files() -> dict[str, list[int]]:
     return found
 
 
-def _alive(group: int) -> bool:
-    """Whether a process of the group is left; a number given anew to others counts as alive."""
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def alive(group: int) -> bool:
+    """Whether a process of the group is left; one that has ended and waits for its parent is not.
+
+    A number given anew to others counts as alive.
+    """
+    for process in psutil.process_iter():
+        try:
+            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                return True
+        except (ProcessLookupError, psutil.NoSuchProcess):
+            continue
+    return False
 
 
 def _machine() -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from urbanssl.progress import STAGES, Progress
+from urbanssl.stale_lock import alive
 
 ROOT = Path(__file__).parents[2]
 
@@ -107,6 +108,10 @@ def test_a_killed_run_is_gone_on_with_by_the_next_and_two_at_once_are_refused(de
     os.killpg(group, signal.SIGKILL)
     process.communicate(timeout=60)
     assert locks(tmp_path)
+    deadline = time.monotonic() + 60
+    while alive(group):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
     again = demo("touch {output}")
     said, _ = again.communicate(timeout=120)
     assert again.returncode == 0, said

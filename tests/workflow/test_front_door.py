@@ -71,7 +71,9 @@ def test_the_link_in_the_root_leads_to_the_slurm_profile():
 
 def rules_of_the_workflow() -> set[str]:
     texts = [path.read_text() for path in (ROOT / "workflow" / "rules").glob("*.smk")]
-    return set(re.findall(r"^\s*rule (\w+):", "\n".join(texts), re.MULTILINE))
+    return set(
+        re.findall(r"^\s*(?:use )?rule .*?(\w+)(?: with)?:$", "\n".join(texts), re.MULTILINE)
+    )
 
 
 def test_the_slurm_profile_names_rules_that_exist_and_asks_for_gpus_as_the_plugin_wants():
