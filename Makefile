@@ -14,12 +14,12 @@ help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1|/' \
 		| while IFS='|' read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
 
-setup: $(READY)  ## create .venv from the lock (once, about 4 minutes)
+setup: $(READY)  ## create .venv from the lock (once, 2 to 4 minutes)
 
 $(READY): envs/requirements.lock pyproject.toml envs/setup.sh
 	@envs/setup.sh
 
-demo: $(READY)  ## run everything on the embedded city (about 12 minutes on 2 cores)
+demo: $(READY)  ## run everything on the embedded city (about 16 minutes on 2 cores)
 	@$(BIN)/python -m urbanssl.demo
 
 test: $(READY)  ## run the tests, but for the slow ones

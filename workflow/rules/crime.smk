@@ -63,6 +63,7 @@ rule train_tile_network:
         R / "logs/train_tile_network.log",
     benchmark:
         R / "benchmarks/train_tile_network.tsv"
+    priority: 30  # long, and needs nothing but tiles and the crime table
     conda:
         "../../envs/environment.yaml"
     resources:

@@ -58,10 +58,10 @@ def _shown_runs(results: Results) -> dict[str, Run]:
 def _arms(results: Results, album: Album) -> Iterator[Block]:
     budget = results.settings.detect
     yield Prose(
-        f"Every arm was trained for {counted(budget.steps, 'step')} of "
-        f"{counted(budget.batch_size, 'tile')} and scored with the COCO protocol: AP is average "
-        "precision over ten thresholds of overlap and all classes, AP50 at an overlap (IoU) of "
-        "one half. Intervals come from resampling spatial blocks of the test area"
+        f"Each training step takes {counted(budget.batch_size, 'tile')}; steps by arm: "
+        + ", ".join(f"{name} {arm.steps or budget.steps}" for name, arm in budget.arms.items())
+        + ". All are scored with the COCO protocol: AP is average precision over ten thresholds "
+        "of overlap and all classes, AP50 at an overlap (IoU) of one half. Intervals come from resampling spatial blocks of the test area"
         + (" and from the spread over seeds." if len(budget.seeds) > 1 else ".")
     )
     for on, where in (("tiles", "on test tiles"), ("scenes", "on whole scenes, after merging")):
@@ -79,7 +79,7 @@ def _arms(results: Results, album: Album) -> Iterator[Block]:
         "arms",
         draw.arms(full, "AP50 on test tiles"),
         "AP50 by arm: " + "; ".join(f"{s.arm} {number(s.value, 2)}" for s in full) + ".",
-        "AP50 by arm with 95 % intervals, all at the same budget.",
+        "AP50 by arm with 95 % intervals.",
     )
 
 
