@@ -61,7 +61,8 @@ def _arms(results: Results, album: Album) -> Iterator[Block]:
         f"Each training step takes {counted(budget.batch_size, 'tile')}; steps by arm: "
         + ", ".join(f"{name} {arm.steps or budget.steps}" for name, arm in budget.arms.items())
         + ". All are scored with the COCO protocol: AP is average precision over ten thresholds "
-        "of overlap and all classes, AP50 at an overlap (IoU) of one half. Intervals come from resampling spatial blocks of the test area"
+        "of overlap and all classes, AP50 at an overlap (IoU) of one half. Intervals come from "
+        "resampling spatial blocks of the test area"
         + (" and from the spread over seeds." if len(budget.seeds) > 1 else ".")
     )
     for on, where in (("tiles", "on test tiles"), ("scenes", "on whole scenes, after merging")):
