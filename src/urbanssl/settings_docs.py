@@ -19,12 +19,13 @@ _INTRODUCTION = """\
 <!-- Written by `python -m urbanssl.settings_docs` from src/urbanssl/settings.py: edit that. -->
 # Settings, key by key
 
-A run is described by one YAML file. `config.yaml` here is the default: the embedded city. To run
-on your own data, copy it, change what differs, and name it:
+A run is described by one YAML file. Without one, `config.yaml` here is taken: the embedded city. To
+run on your own data, copy it, change what differs, and name it:
 
     snakemake --cores 2 --configfile config/mine.yaml
 
-Every key may be left out; it then has the default given below. A key that does not exist, a value
+Every key may be left out; it then has the default given below (`config.yaml` says where its own value
+is another). A key that does not exist, a value
 of the wrong type or out of range, and a file that is missing are refused before anything runs, all
 of them at once, each with the nearest key that does exist.
 

@@ -26,7 +26,9 @@ def built(name):
     config = read_model(recipe, 16 if name in ("detr", "vitdet") else None)
     torch.manual_seed(0)
     with DefaultScope.overwrite_default_scope(config.get("default_scope", "mmengine")):
-        return recipe, MODELS.build(config.model)
+        model = MODELS.build(config.model)
+    model.init_weights()  # until then mmdet's level embedding is whatever lay in memory
+    return recipe, model
 
 
 @pytest.fixture
@@ -56,3 +58,13 @@ def test_weights_of_another_network_are_refused(tmp_path):
     save_file({k: v.contiguous().clone() for k, v in other.exported_state().items()}, weights)
     with pytest.raises(WeightsError):
         network_features("mae", recipe, weights, 16)
+
+
+def test_weights_that_give_no_numbers_are_refused(tiles, tmp_path):
+    recipe, model = built("swav")
+    state = {k: v.contiguous().clone() for k, v in model.exported_state().items()}
+    state["conv1.weight"][0] = float("nan")
+    weights = tmp_path / "weights.safetensors"
+    save_file(state, weights)
+    with pytest.raises(WeightsError, match=r"weights\.safetensors.*not finite"):
+        network_features("swav", recipe, weights, 16)(tiles)

@@ -19,6 +19,7 @@ from torch import nn
 
 from urbanssl.engine.recipe import read_model
 from urbanssl.engine.weights import load_weights
+from urbanssl.errors import WeightsError
 
 Tiles = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -36,7 +37,8 @@ def network_features(
         classes: number of classes of a detector.
 
     Raises:
-        WeightsError: weights that do not fit the recipe's network.
+        WeightsError: weights that do not fit the recipe's network; on a call: answers that are
+            not finite.
     """
     detector = name in ("detr", "vitdet")
     config = read_model(recipe, classes if detector else None)
@@ -54,6 +56,10 @@ def network_features(
         with torch.inference_mode():
             batch = _resized(batch, side)
             found: Floats = answer(model, batch).float().cpu().numpy()
+        if not np.isfinite(found).all():
+            raise WeightsError.at(
+                weights, "the network's answers are not finite", "train it again, see its log"
+            )
         return found
 
     return features
