@@ -116,6 +116,11 @@ class Plan:
         """Scenes of the study area."""
         return [scene for scene in self.scenes if "study" in scene.roles]
 
+    @property
+    def together(self) -> bool:
+        """Whether the scenes of the study area share the jobs that predict and extract features."""
+        return 1 < len(self.study) <= self.settings.scenes.together
+
     @cached_property
     def pretraining(self) -> list[Scene]:
         """Scenes whose tiles the networks are pretrained on."""

@@ -62,6 +62,13 @@ class SceneSettings(Section):
         "embedded",
         description="the sample sheet (CSV), or `embedded` for the synthetic city",
     )
+    together: PositiveInt = Field(
+        1,
+        description=(
+            "up to so many scenes of the study area share the jobs that predict, merge and extract "
+            "features, which saves starting a network for each; more have jobs of their own"
+        ),
+    )
 
 
 class ScalingSettings(Section):

@@ -24,10 +24,10 @@ run on your own data, copy it, change what differs, and name it:
 
     snakemake --cores 2 --configfile config/mine.yaml
 
-Every key may be left out; it then has the default given below (`config.yaml` says where its own value
-is another). A key that does not exist, a value
-of the wrong type or out of range, and a file that is missing are refused before anything runs, all
-of them at once, each with the nearest key that does exist.
+Every key may be left out; it then has the default given below (`config.yaml` says where its own
+value is another). A key that does not exist, a value of the wrong type or out of range, and a file
+that is missing are refused before anything runs, all of them at once, each with the nearest key
+that does exist.
 
 Editors that read JSON schemas check the file as you type: put
 `# yaml-language-server: $schema=schema.json` into its first line.

@@ -160,6 +160,35 @@ def test_an_added_scene_is_worked_on_alone(finished):
     assert all("scene=later" in words for words in about(jobs, "extract_features"))
 
 
+def test_few_scenes_of_the_study_area_share_jobs_where_the_settings_say_so(finished):
+    settings = copy.deepcopy(SETTINGS)
+    settings["results"] = "results/shared"
+    jobs = {}
+    for most in (1, 2):
+        settings["scenes"]["together"] = most
+        finished.write(settings, "changed.yaml")
+        planned = [rule for rule, _ in finished.planned("changed.yaml")]
+        jobs[most] = {
+            rule: planned.count(rule)
+            for rule in ("predict_scene", "merge_boxes", "extract_features", "tile_scene")
+        }
+    alone = {"predict_scene": 2, "merge_boxes": 2, "extract_features": 8, "tile_scene": 5}
+    shared = {"predict_scene": 1, "merge_boxes": 1, "extract_features": 4, "tile_scene": 5}
+    assert jobs == {1: alone, 2: shared}
+
+
+def test_scenes_that_share_jobs_run_to_the_report(fresh):
+    settings = copy.deepcopy(SETTINGS)
+    settings["scenes"]["together"] = 2
+    fresh.write(settings)
+    ran = fresh.snakemake("--cores", "4")
+    assert ran.returncode == 0, ran.stdout
+    features = fresh.folder / "results/run/features/objects"
+    assert {path.name for path in features.iterdir()} == {
+        *("old.npy", "new.npy", "old.json", "new.json"),
+    }
+
+
 def test_a_removed_scene_leaves_the_others_as_they_are(finished):
     without = "".join(line for line in SHEET.splitlines(True) if not line.startswith("new,"))
     with finished.edited("scenes.csv", without):

@@ -60,6 +60,28 @@ def initial_weights(wildcards):
     return [] if weights is None else weights
 
 
+# Tiles, boxes and merged boxes of a scene. The first two are outputs of several rules.
+TILE_BOXES = R / "predict/{run}/{scene}.parquet"
+SCENE_BOXES = R / "predict/{run}/{scene}.boxes.parquet"
+
+
+def shared(pattern, scenes):
+    """Return the files of scenes that share a job, or the pattern where each has its own.
+
+    Starting a network takes longer than a small scene does.
+    """
+    if not (PLAN.together and scenes):
+        return pattern
+    return expand(pattern, scene=[scene.name for scene in scenes], allow_missing=True)
+
+
+def job_name(pattern, scenes):
+    """Return the name of a log: without the scene where scenes share a job."""
+    return str(pattern).replace(
+        "/{scene}", "/study" if PLAN.together and scenes else "/{scene}"
+    )
+
+
 def of_labelled(pattern):
     """Return a file of every labelled scene, for the run of the wildcards."""
     return expand(
@@ -91,9 +113,8 @@ def feature_boxes(wildcards):
     """Return the boxes that object counts are made of, nothing for other sets."""
     if wildcards.name != "objects":
         return []
-    return expand(
-        rules.predict_scene.output.boxes, run=PLAN.study_run.name, scene=wildcards.scene
-    )
+    names = [s.name for s in PLAN.study] if PLAN.together else wildcards.scene
+    return expand(TILE_BOXES, run=PLAN.study_run.name, scene=names)
 
 
 def feature_calibration(wildcards):
@@ -115,7 +136,7 @@ def cheapest_set():
 def study_boxes():
     """Return the merged boxes of the study area, nothing where no detector is trained."""
     return expand(
-        rules.merge_boxes.output.parquet,
+        SCENE_BOXES,
         run=PLAN.study_run.name if RUNS else [],
         scene=[scene.name for scene in PLAN.study],
     )

@@ -100,7 +100,9 @@ rule judge_crime:
         R / "benchmarks/judge_crime.tsv"
     conda:
         "../../envs/environment.yaml"
-    threads: 2
+    # One: its matrices are small, and threads that wait for each other took 20 times the processor
+    # time on a busy machine.
+    threads: 1
     resources:
         mem_mb=megabytes(4000),
         runtime=minutes(120),
@@ -120,12 +122,12 @@ rule find_drivers:
         predictions=rules.judge_crime.output.predictions,
         areas=rules.read_crime.output.table,
         arrays=expand(
-            rules.extract_features.output.array,
+            FEATURES,
             name=SETTINGS.features.sets,
             scene=[scene.name for scene in PLAN.study],
         ),
         columns=expand(
-            rules.extract_features.output.columns,
+            FEATURE_NAMES,
             name=SETTINGS.features.sets,
             scene=[scene.name for scene in PLAN.study],
         ),

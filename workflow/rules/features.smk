@@ -1,6 +1,8 @@
 # Features of the study area's tiles, pooled to areas.
 
 TRAINED = {"swav": PRETRAIN.swav, "mae": PRETRAIN.mae}
+FEATURES = R / "features/{name}/{scene}.npy"
+FEATURE_NAMES = R / "features/{name}/{scene}.json"
 FEATURE_CODE = {
     "swav": ["urbanssl.features.networks", "urbanssl.ssl.swav_model"],
     "mae": ["urbanssl.features.networks", "urbanssl.ssl.mae_model"],
@@ -58,20 +60,20 @@ rule draw_filters:
 
 rule extract_features:
     input:
-        array=rules.tile_scene.output.array,
-        table=rules.tile_scene.output.table,
+        array=shared(rules.tile_scene.output.array, PLAN.study),
+        table=shared(rules.tile_scene.output.table, PLAN.study),
         weights=feature_weights,
         recipe=feature_recipe,
         boxes=feature_boxes,
         calibration=feature_calibration,
         filters=feature_filters,
     output:
-        array=R / "features/{name}/{scene}.npy",
-        columns=R / "features/{name}/{scene}.json",
+        array=shared(FEATURES, PLAN.study),
+        columns=shared(FEATURE_NAMES, PLAN.study),
     log:
-        R / "logs/extract_features/{name}/{scene}.log",
+        job_name(R / "logs/extract_features/{name}/{scene}.log", PLAN.study),
     benchmark:
-        R / "benchmarks/extract_features/{name}/{scene}.tsv"
+        job_name(R / "benchmarks/extract_features/{name}/{scene}.tsv", PLAN.study)
     conda:
         "../../envs/environment.yaml"
     resources:
@@ -91,12 +93,12 @@ rule extract_features:
 rule pool_features:
     input:
         features=expand(
-            rules.extract_features.output.array,
+            FEATURES,
             scene=[s.name for s in PLAN.study],
             allow_missing=True,
         ),
         columns=expand(
-            rules.extract_features.output.columns,
+            FEATURE_NAMES,
             scene=[s.name for s in PLAN.study],
             allow_missing=True,
         ),

@@ -3,20 +3,22 @@
 # Which arm counts objects in the study area changes no prediction, so it is no parameter here.
 PREDICTING = {"min_score", "max_per_tile", "batch_size"}
 MERGING = {"min_score", "merge", "merge_iou"}
+# Scenes with labels are predicted by a job of their own, also those of the study area.
+UNLABELLED_STUDY = [scene for scene in PLAN.study if scene not in PLAN.labelled]
 
 
 rule predict_scene:
     input:
-        array=rules.tile_scene.output.array,
-        table=rules.tile_scene.output.table,
+        array=shared(rules.tile_scene.output.array, UNLABELLED_STUDY),
+        table=shared(rules.tile_scene.output.table, UNLABELLED_STUDY),
         weights=rules.train_detector.output.weights,
         recipe=lambda wildcards: PLAN.runs[wildcards.run].recipe,
     output:
-        boxes=R / "predict/{run}/{scene}.parquet",
+        boxes=shared(TILE_BOXES, UNLABELLED_STUDY),
     log:
-        R / "logs/predict_scene/{run}/{scene}.log",
+        job_name(R / "logs/predict_scene/{run}/{scene}.log", UNLABELLED_STUDY),
     benchmark:
-        R / "benchmarks/predict_scene/{run}/{scene}.tsv"
+        job_name(R / "benchmarks/predict_scene/{run}/{scene}.tsv", UNLABELLED_STUDY)
     conda:
         "../../envs/environment.yaml"
     threads: SETTINGS.detect.threads
@@ -27,7 +29,7 @@ rule predict_scene:
     params:
         predict=SETTINGS.predict.model_dump(mode="json", include=PREDICTING),
         classes=list(SETTINGS.labels.classes),
-        whole=True,
+        whole=lambda wildcards, output: [True] * len(output),
         code=code("urbanssl.detect.predict"),
     script:
         "../scripts/predict_scene.py"
@@ -43,7 +45,7 @@ use rule predict_scene as predict_labelled with:
         weights=rules.train_detector.output.weights,
         recipe=lambda wildcards: PLAN.runs[wildcards.run].recipe,
     output:
-        boxes=of_labelled(rules.predict_scene.output.boxes),
+        boxes=of_labelled(TILE_BOXES),
     log:
         R / "logs/predict_labelled/{run}.log",
     benchmark:
@@ -59,16 +61,16 @@ use rule predict_scene as predict_labelled with:
 
 rule merge_boxes:
     input:
-        boxes=rules.predict_scene.output.boxes,
-        table=rules.tile_scene.output.table,
-        survey=rules.survey_scene.output.survey,
+        boxes=shared(TILE_BOXES, UNLABELLED_STUDY),
+        table=shared(rules.tile_scene.output.table, UNLABELLED_STUDY),
+        survey=shared(rules.survey_scene.output.survey, UNLABELLED_STUDY),
     output:
-        parquet=R / "predict/{run}/{scene}.boxes.parquet",
-        gpkg=R / "predict/{run}/{scene}.boxes.gpkg",
+        parquet=shared(SCENE_BOXES, UNLABELLED_STUDY),
+        gpkg=shared(R / "predict/{run}/{scene}.boxes.gpkg", UNLABELLED_STUDY),
     log:
-        R / "logs/merge_boxes/{run}/{scene}.log",
+        job_name(R / "logs/merge_boxes/{run}/{scene}.log", UNLABELLED_STUDY),
     benchmark:
-        R / "benchmarks/merge_boxes/{run}/{scene}.tsv"
+        job_name(R / "benchmarks/merge_boxes/{run}/{scene}.tsv", UNLABELLED_STUDY)
     conda:
         "../../envs/environment.yaml"
     resources:
@@ -88,8 +90,8 @@ use rule merge_boxes as merge_labelled with:
         table=tile_files(PLAN.labelled, ["tiles.parquet"]),
         survey=of_labelled(rules.survey_scene.output.survey),
     output:
-        parquet=of_labelled(rules.merge_boxes.output.parquet),
-        gpkg=of_labelled(rules.merge_boxes.output.gpkg),
+        parquet=of_labelled(SCENE_BOXES),
+        gpkg=of_labelled(R / "predict/{run}/{scene}.boxes.gpkg"),
     log:
         R / "logs/merge_labelled/{run}.log",
     benchmark:

@@ -1,23 +1,30 @@
-"""Extract one feature set on the tiles of one scene."""
+"""Extract one feature set on the tiles of one scene, or of all that share a job."""
 
-from pathlib import Path
-
-from urbanssl.stage import optional_path, stage
+from urbanssl.stage import optional_path, paths, stage
 
 with stage(snakemake) as about:
     from urbanssl.features.extract import extract
 
-    extract(
-        snakemake.wildcards.name,
-        Path(snakemake.input.array),
-        Path(snakemake.input.table),
-        Path(snakemake.output.array),
-        Path(snakemake.output.columns),
-        weights=optional_path(snakemake.input.weights),
-        recipe=optional_path(snakemake.input.recipe),
-        boxes=optional_path(snakemake.input.boxes),
-        calibration=optional_path(snakemake.input.calibration),
-        classes=snakemake.params.classes,
-        filters=optional_path(snakemake.input.filters),
-        about=about,
-    )
+    arrays = paths(snakemake.input.array)
+    for array, table, output, columns, boxes in zip(
+        arrays,
+        paths(snakemake.input.table),
+        paths(snakemake.output.array),
+        paths(snakemake.output.columns),
+        paths(snakemake.input.boxes) or [None] * len(arrays),
+        strict=True,
+    ):
+        extract(
+            snakemake.wildcards.name,
+            array,
+            table,
+            output,
+            columns,
+            weights=optional_path(snakemake.input.weights),
+            recipe=optional_path(snakemake.input.recipe),
+            boxes=boxes,
+            calibration=optional_path(snakemake.input.calibration),
+            classes=snakemake.params.classes,
+            filters=optional_path(snakemake.input.filters),
+            about=about,
+        )

@@ -8,12 +8,11 @@ from urbanssl.stage import optional_path, paths, stage
 with stage(snakemake) as about:
     from urbanssl.detect.predict import predict_scene
 
-    whole = snakemake.params.whole
     for array, table, boxes, all_tiles in zip(
         paths(snakemake.input.array),
         paths(snakemake.input.table),
         paths(snakemake.output.boxes),
-        [whole] if isinstance(whole, bool) else whole,
+        snakemake.params.whole,
         strict=True,
     ):
         predict_scene(
