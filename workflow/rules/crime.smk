@@ -119,15 +119,19 @@ rule find_drivers:
         slopes=rules.judge_crime.output.slopes,
         predictions=rules.judge_crime.output.predictions,
         areas=rules.read_crime.output.table,
-        arrays=expand(
-            rules.extract_features.output.array,
-            name=SETTINGS.features.sets,
-            scene=[scene.name for scene in PLAN.study],
+        arrays=many(
+            expand(
+                rules.extract_features.output.array,
+                name=SETTINGS.features.sets,
+                scene=[scene.name for scene in PLAN.study],
+            )
         ),
-        columns=expand(
-            rules.extract_features.output.columns,
-            name=SETTINGS.features.sets,
-            scene=[scene.name for scene in PLAN.study],
+        columns=many(
+            expand(
+                rules.extract_features.output.columns,
+                name=SETTINGS.features.sets,
+                scene=[scene.name for scene in PLAN.study],
+            )
         ),
         tables=tile_files(PLAN.study, ["tiles.parquet"]),
     output:
