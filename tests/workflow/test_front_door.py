@@ -94,6 +94,48 @@ def test_the_slurm_profile_is_understood_by_snakemake(fresh):
     assert "train_detector" in ran.stdout
 
 
+def test_memory_and_time_double_with_the_second_attempt(fresh):
+    asked = {}
+    for attempt in ("1", "2"):
+        ran = fresh.snakemake("-n", "--attempt", attempt, "scenes")
+        assert ran.returncode == 0, ran.stdout
+        asked[attempt] = set(re.findall(r"runtime=\d+|mem_mb=\d+", ran.stdout))
+    assert asked["1"] == {"mem_mb=2000", "runtime=60", "runtime=30"}
+    assert asked["2"] == {"mem_mb=4000", "runtime=120", "runtime=60"}
+
+
+#: Plans, and says which lists of files Snakemake hashed as a whole.
+HASHED_LISTS = """
+import sys
+from snakemake import iocontainers
+from snakemake.cli import main
+
+plain = iocontainers.Namedlist.__hash__
+
+def heard(files):
+    print("hashed", *files, file=sys.stderr)
+    return plain(files)
+
+iocontainers.Namedlist.__hash__ = heard
+main(sys.argv[1:])
+"""
+
+
+def test_planning_does_not_hash_the_list_of_all_scenes_for_each_scene(fresh):
+    ran = subprocess.run(
+        [sys.executable, "-c", HASHED_LISTS, "-n", "--configfile", "settings.yaml"],
+        cwd=fresh.folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ran.returncode == 0, ran.stderr
+    hashed = [line for line in ran.stderr.splitlines() if line.startswith("hashed")]
+    assert hashed, "Snakemake hashes no lists any more: `many` in common.smk is not needed"
+    assert [line for line in hashed if "/tiles/" in line or "/proposals/" in line] == []
+
+
 def test_the_default_profile_overrules_nothing_of_the_slurm_profile():
     default, slurm = (
         yaml.safe_load((ROOT / "profiles" / name / "config.yaml").read_text())

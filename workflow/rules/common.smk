@@ -3,12 +3,19 @@
 # Priorities of rules keep the longest chain going (tiles, SwAV, DETReg, detectors); short jobs fill
 # the gaps.
 
+import atexit
+import gc
 from pathlib import Path
 
 from urbanssl.code_digest import code_digest as code
 from urbanssl.code_digest import folder_digest
 from urbanssl.load_settings import settings_or_exit
 from urbanssl.plan import Plan, training_parameters
+
+# The graph of very many jobs is all objects that stay. Searching all of them for garbage again and
+# again (the third number, usually 10), and once more at the end, is time for nothing.
+gc.set_threshold(700, 10, 1000)
+atexit.register(gc.freeze)
 
 SETTINGS = settings_or_exit(config, workflow)
 PLAN = Plan(SETTINGS)
@@ -24,9 +31,18 @@ wildcard_constraints:
     name="[a-z]+",
 
 
+def many(files):
+    """Return an input function for many files.
+
+    Of a plain list, Snakemake hashes the whole once for each of its files wherever the rule also
+    takes another rule's output, which grows with the square of the number of scenes.
+    """
+    return lambda wildcards: files
+
+
 def tile_files(scenes, what=("tiles.npy", "tiles.parquet")):
-    """Return the tile files of scenes."""
-    return [R / "tiles" / scene.name / name for name in what for scene in scenes]
+    """Return an input function for the tile files of scenes."""
+    return many([f"{R}/tiles/{scene.name}/{name}" for name in what for scene in scenes])
 
 
 def weights_of(stage):

@@ -121,15 +121,19 @@ rule find_drivers:
         slopes=rules.judge_crime.output.slopes,
         predictions=rules.judge_crime.output.predictions,
         areas=rules.read_crime.output.table,
-        arrays=expand(
-            FEATURES,
-            name=SETTINGS.features.sets,
-            scene=[scene.name for scene in PLAN.study],
+        arrays=many(
+            expand(
+                FEATURES,
+                name=SETTINGS.features.sets,
+                scene=[scene.name for scene in PLAN.study],
+            )
         ),
-        columns=expand(
-            FEATURE_NAMES,
-            name=SETTINGS.features.sets,
-            scene=[scene.name for scene in PLAN.study],
+        columns=many(
+            expand(
+                FEATURE_NAMES,
+                name=SETTINGS.features.sets,
+                scene=[scene.name for scene in PLAN.study],
+            )
         ),
         tables=tile_files(PLAN.study, ["tiles.parquet"]),
     output:

@@ -28,8 +28,11 @@ rule convert_labels:
 
 rule assemble_coco:
     input:
-        boxes=expand(
-            rules.convert_labels.output.boxes, scene=[s.name for s in PLAN.labelled]
+        boxes=many(
+            expand(
+                rules.convert_labels.output.boxes,
+                scene=[s.name for s in PLAN.labelled],
+            )
         ),
         tables=tile_files(PLAN.labelled, ["tiles.parquet"]),
         splits=rules.split_tiles.output.splits,

@@ -88,7 +88,7 @@ use rule merge_boxes as merge_labelled with:
     input:
         boxes=rules.predict_labelled.output.boxes,
         table=tile_files(PLAN.labelled, ["tiles.parquet"]),
-        survey=of_labelled(rules.survey_scene.output.survey),
+        survey=many(of_labelled(rules.survey_scene.output.survey)),
     output:
         parquet=of_labelled(SCENE_BOXES),
         gpkg=of_labelled(R / "predict/{run}/{scene}.boxes.gpkg"),

@@ -108,8 +108,11 @@ rule pretrain_detreg:
     input:
         arrays=tile_files(PLAN.pretraining, ["tiles.npy"]),
         tables=tile_files(PLAN.pretraining, ["tiles.parquet"]),
-        proposals=expand(
-            rules.propose_boxes.output.boxes, scene=[s.name for s in PLAN.pretraining]
+        proposals=many(
+            expand(
+                rules.propose_boxes.output.boxes,
+                scene=[s.name for s in PLAN.pretraining],
+            )
         ),
         splits=STRICT_SPLITS,
         recipe=PRETRAIN.detreg.recipe,
