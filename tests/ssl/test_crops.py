@@ -75,6 +75,16 @@ def test_blur_of_no_width_changes_nothing_and_a_wide_one_keeps_the_mean():
     assert wide.max() < 0.4
 
 
+@pytest.mark.parametrize("sigma", [0.1, 0.5, 1.0, 2.0])
+def test_blur_has_no_weight_below_the_normal_range_of_float32(sigma):
+    """Products with such numbers take a CPU many times as long."""
+    weights = blur_matrix(torch.tensor([sigma]), 96)[0]
+    assert weights[weights > 0].min() > torch.finfo(torch.float32).tiny
+    gap = torch.arange(96, dtype=torch.float64)
+    exact = torch.exp(-0.5 * ((gap[:, None] - gap) / sigma).square())
+    assert torch.allclose(weights.double(), exact / exact.sum(1, keepdim=True), atol=1e-6)
+
+
 def test_grey_crops_have_equal_channels(tiles):
     grey = Colours(jitter_share=0.0, grey_share=1.0, blur_share=0.0)
     crops = in_0_1(random_crops(tiles, CropKind(1, 16, (0.5, 1.0)), grey, 0, (0, 6, 6)))

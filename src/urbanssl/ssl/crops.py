@@ -24,6 +24,8 @@ INPUT_BANDS = {
     "mean": list(MEAN),
     "std": list(STD),
 }
+#: Standard deviations beyond which a blur weighs nothing: there it is below 2e-8.
+_BLUR_REACH = 6.0
 _GREY = (0.299, 0.587, 0.114)
 _TO_YIQ = torch.tensor([_GREY, (0.596, -0.274, -0.322), (0.211, -0.523, 0.312)])
 _FROM_YIQ = torch.linalg.inv(_TO_YIQ)
@@ -175,8 +177,9 @@ def blur_matrix(sigma: torch.Tensor, size: int) -> torch.Tensor:
         `(..., size, size)`, rows sum to 1.
     """
     places = torch.arange(size, device=sigma.device)
-    gap = (places[:, None] - places).float()
-    weights = torch.exp(-0.5 * (gap / sigma.clamp_min(1e-3)[..., None, None]).square())
+    gap = (places[:, None] - places).abs() / sigma.clamp_min(1e-3)[..., None, None]
+    # Farther away weights are too small for float32's normal range, where a CPU multiplies slowly.
+    weights = torch.exp(-0.5 * gap.clamp_max(_BLUR_REACH).square()) * (gap < _BLUR_REACH)
     return weights / weights.sum(-1, keepdim=True)
 
 

@@ -115,8 +115,9 @@ class MAE(BaseModel):
             kept: `(N, k)` patches that are seen; None: all.
         """
         tokens = self.patch_embed(images) + self.pos_embed[:, 1:]
-        if kept is not None:
-            tokens = pick(tokens, kept)
+        return self._encode_tokens(tokens if kept is None else pick(tokens, kept))
+
+    def _encode_tokens(self, tokens: torch.Tensor) -> torch.Tensor:
         first = (self.cls_token + self.pos_embed[:, :1]).expand(len(tokens), -1, -1)
         tokens = torch.cat([first, tokens], dim=1)
         for block in self.blocks:
@@ -163,7 +164,8 @@ class MAE(BaseModel):
         """Return loss and latent tokens, those of `reconstruct` in less time.
 
         Attention does not mind the order of tokens, so they stay shuffled, the masked ones last:
-        nothing is put back in place, and pixels are predicted for masked patches alone.
+        nothing is put back in place. Patches that are not seen are not embedded, and the decoder's
+        last block and the pixels are computed for masked patches alone.
 
         Args:
             images: `(N, 3, H, W)` normalised.
@@ -172,16 +174,25 @@ class MAE(BaseModel):
         order = torch.argsort(noise, dim=1, stable=True)
         count = kept_count(order.shape[1], self.mask_ratio)
         kept, masked = order[:, :count], order[:, count:]
-        latent = self.encode(images, kept)
-        places = self.decoder_pos_embed.expand(len(images), -1, -1)
-        seen = self.decoder_embed(latent) + torch.cat([places[:, :1], pick(places, kept + 1)], 1)
-        holes = self.mask_token + pick(places, masked + 1)
+        patches = patchify(images, self.patch)
+        embedded = self.patch_embed.of_patches(pick(patches, kept))
+        if embedded is None:
+            latent = self.encode(images, kept)
+        else:
+            latent = self._encode_tokens(embedded + self.pos_embed[0, 1:][kept])
+        places = self.decoder_pos_embed[0]
+        shuffled = torch.cat([torch.zeros_like(kept[:, :1]), kept + 1], dim=1)
+        seen = self.decoder_embed(latent) + places[shuffled]
+        holes = self.mask_token + places[masked + 1]
         tokens = torch.cat([seen, holes.to(seen.dtype)], dim=1)
-        for block in self.decoder_blocks:
+        wanted = masked.shape[1]
+        for block in self.decoder_blocks[:-1]:
             tokens = block(tokens)
-        predicted = self.decoder_pred(self.decoder_norm(tokens[:, kept.shape[1] + 1 :]))
+        for block in self.decoder_blocks[-1:]:
+            tokens = block(tokens, wanted)
+        predicted = self.decoder_pred(self.decoder_norm(tokens[:, -wanted:]))
         with torch.autocast(images.device.type, enabled=False):
-            target = pick(patchify(images, self.patch), masked)
+            target = pick(patches, masked)
             if self.norm_pixels:
                 target = standardised(target)
             return functional.mse_loss(predicted.to(target.dtype), target), latent

@@ -66,8 +66,10 @@ def pick(tokens: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
 
 def standardised(patches: torch.Tensor) -> torch.Tensor:
     """Return patches by their own mean and unbiased variance, plus 1e-6 (section 3, appendix)."""
-    mean = patches.mean(-1, keepdim=True)
-    return (patches - mean) / (patches.var(-1, keepdim=True) + 1e-6).sqrt()
+    centred = patches - patches.mean(-1, keepdim=True)
+    # torch's own variance takes several times as long on CPU.
+    variance = centred.square().sum(-1, keepdim=True) / (patches.shape[-1] - 1)
+    return centred / (variance + 1e-6).sqrt()
 
 
 def masked_loss(predicted: torch.Tensor, target: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

@@ -50,6 +50,20 @@ class PatchEmbed(nn.Module):
         """Return `(N, L, D)` of `(N, 3, H, W)`, row by row."""
         return self.proj(images).flatten(2).transpose(1, 2)
 
+    def of_patches(self, patches: torch.Tensor) -> torch.Tensor | None:
+        """Return `(N, k, D)` of patches that were cut before, without their neighbours.
+
+        Args:
+            patches: `(N, k, patch * patch * 3)`, each as (row, column, channel).
+
+        Returns:
+            None for the hierarchical form, whose batch norms are those of all patches.
+        """
+        if not isinstance(self.proj, nn.Conv2d):
+            return None
+        weight = self.proj.weight.permute(0, 2, 3, 1).flatten(1)
+        return functional.linear(patches, weight, self.proj.bias)
+
 
 def start_projection(projection: nn.Module) -> None:
     """Draw the weights of a patch projection as of a linear layer (He et al. 2022, A.1)."""
@@ -67,10 +81,14 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width)
         self.proj = nn.Linear(width, width)
 
-    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Return `(N, L, D)` of `(N, L, D)`."""
-        qkv = self.qkv(tokens).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        mixed = functional.scaled_dot_product_attention(qkv[0], qkv[1], qkv[2])
+    def forward(self, tokens: torch.Tensor, last: int | None = None) -> torch.Tensor:
+        """Return `(N, L, D)` of `(N, L, D)`; with `last`, only the last `(N, last, D)` of these."""
+        parts = self.qkv(tokens).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        # The gradients of three slices would each be as large as all of them; those of unbind not.
+        query, key, value = parts.unbind(0)
+        if last is not None:
+            query = query[:, :, -last:]
+        mixed = functional.scaled_dot_product_attention(query, key, value)
         return self.proj(mixed.transpose(1, 2).flatten(2))
 
 
@@ -97,9 +115,10 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(width, eps=_EPS)
         self.mlp = Mlp(width, int(width * ratio))
 
-    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Return `(N, L, D)` of `(N, L, D)`."""
-        tokens = tokens + self.attn(self.norm1(tokens))
+    def forward(self, tokens: torch.Tensor, last: int | None = None) -> torch.Tensor:
+        """Return `(N, L, D)` of `(N, L, D)`; with `last`, the last `(N, last, D)` of these."""
+        mixed = self.attn(self.norm1(tokens), last)
+        tokens = (tokens if last is None else tokens[:, -last:]) + mixed
         return tokens + self.mlp(self.norm2(tokens))
 
 
