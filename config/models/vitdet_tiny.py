@@ -24,6 +24,7 @@ model = dict(
         patch_size=8,
         hierarchical_patches=True,
         standardise=True,
+        momentum=0.03,
         embed_dims=width,
         depth=4,
         num_heads=4,

@@ -145,6 +145,7 @@ class ViTDetBackbone(BaseModule):
         drop_path_rate: float = 0.0,
         hierarchical_patches: bool = False,
         standardise: bool = False,
+        momentum: float = 0.1,
         init_cfg: dict | None = None,
     ) -> None:
         """Make the layers.
@@ -165,6 +166,9 @@ class ViTDetBackbone(BaseModule):
             standardise: subtract each channel's mean over the batch and divide by its deviation
                 at the end. Tokens of a masked autoencoder share a large offset (several times
                 what differs between them), which a short finetuning has no time to unlearn.
+            momentum: weight of a batch in the means and deviations that batch norms keep for
+                prediction. Batches of a few tiles need a small one: at 0.1 the last ten batches
+                decide, and tiles are seen otherwise in prediction than in training.
             init_cfg: as of every mmengine module.
         """
         super().__init__(init_cfg)
@@ -188,6 +192,9 @@ class ViTDetBackbone(BaseModule):
         self.standardise = (
             nn.BatchNorm2d(embed_dims, affine=False) if standardise else nn.Identity()
         )
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = momentum
         self._draw_weights()
 
     def _draw_weights(self) -> None:
