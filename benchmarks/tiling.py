@@ -101,7 +101,13 @@ def gdal2tiles(path: Path, options: argparse.Namespace):
     subprocess.run([*command, str(path), str(path.parent / "gdal2tiles")], check=True)
 
 
-TASKS = {"read": read, "read_rows": read_rows, "tile": tile, "retile": retile, "gdal2tiles": gdal2tiles}
+TASKS = {
+    "read": read,
+    "read_rows": read_rows,
+    "tile": tile,
+    "retile": retile,
+    "gdal2tiles": gdal2tiles,
+}
 #: What a task needs on the path.
 NEEDS = {"retile": "gdal_retile.py", "gdal2tiles": "gdal2tiles.py"}
 Figures = tuple[float, float, float]
