@@ -4,8 +4,10 @@
     taskset -c 0 python benchmarks/tiling.py --side 8000 --compress none
 
 Draws a GeoTIFF, then measures in one run, each in a process of its own and in an order that turns
-round every time: `read` reads every block once and drops it; `tile` cuts the file into a shard with
-its table. The ratio is read time / tile time: 1 would be tiling at the speed of reading. Two tools
+round every time: `read` reads every block once and drops it; `read_rows` reads a row of blocks at a
+time, so that GDAL may decode them in as many threads as `tile` has; `tile` cuts the file into a
+shard with its table. The ratio is read time / tile time: 1 would be tiling at the speed of reading.
+Libraries are loaded before the clock starts, but for those that tiling loads itself. Two tools
 of GDAL join where they are installed (Debian: gdal-bin, python3-gdal; no dependency of ours), each
 with one process, as `tile` has: `gdal_retile.py` writes a GeoTIFF a tile, `gdal2tiles.py` a PNG a
 tile, at the zoom level of the file's own pixels alone. Seconds of processor time stand beside those
@@ -27,6 +29,7 @@ import rasterio
 from affine import Affine
 
 from urbanssl.scenes.catalogue import survey_scene
+from urbanssl.scenes.raster import opened
 from urbanssl.scenes.scene import Scene
 from urbanssl.scenes.tiling import tile_scene
 from urbanssl.settings import TileSettings
@@ -62,6 +65,15 @@ def read(path: Path, _: argparse.Namespace):
             dataset.read(window=window)
 
 
+def read_rows(path: Path, _: argparse.Namespace):
+    """Read the file by whole rows of blocks, decoded by a thread a core as tiling does."""
+    with opened(path) as dataset:
+        block = dataset.block_shapes[0][0]
+        for top in range(0, dataset.height, block):
+            rows = min(block, dataset.height - top)
+            dataset.read(window=((top, top + rows), (0, dataset.width)))
+
+
 def tile(path: Path, options: argparse.Namespace):
     """Cut the file into a shard with its table."""
     folder = path.parent / "shard"
@@ -89,7 +101,13 @@ def gdal2tiles(path: Path, options: argparse.Namespace):
     subprocess.run([*command, str(path), str(path.parent / "gdal2tiles")], check=True)
 
 
-TASKS = {"read": read, "tile": tile, "retile": retile, "gdal2tiles": gdal2tiles}
+TASKS = {
+    "read": read,
+    "read_rows": read_rows,
+    "tile": tile,
+    "retile": retile,
+    "gdal2tiles": gdal2tiles,
+}
 #: What a task needs on the path.
 NEEDS = {"retile": "gdal_retile.py", "gdal2tiles": "gdal2tiles.py"}
 Figures = tuple[float, float, float]

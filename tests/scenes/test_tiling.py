@@ -104,6 +104,13 @@ def test_small_image_is_padded_and_says_so(draw, cut, noise):
     )
 
 
+def test_padding_is_empty_whatever_was_cut_before(draw, cut, noise):
+    found = cut(draw("a.tif", noise(64, 64)), draw("b.tif", noise(40, 64, seed=1)), min_valid=0)
+    assert found.tiles[0, 40:].any()
+    assert found.tiles[1, :40].any()
+    assert not found.tiles[1, 40:].any()
+
+
 def test_tiles_with_too_little_imagery_go_and_are_counted(draw, cut, noise):
     array = noise(64, 256)
     array[:, :, :130] = 0

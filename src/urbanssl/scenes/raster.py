@@ -1,8 +1,7 @@
 """Reading any raster as red, green, blue 8-bit pixels with a mask.
 
-Low-level: an open dataset and plain arguments in, arrays out. Arrays are rows x columns x 3, the
-order in which tiles are stored, and rasterio fills them in place (its buffers may be strided),
-which saves a transposition.
+Low-level: an open dataset and plain arguments in, arrays out. Arrays are 3 x rows x columns: GDAL
+keeps its blocks by band, and fills an array of pixels one byte at a time.
 """
 
 from __future__ import annotations
@@ -32,6 +31,7 @@ Scaling = Mapping[str, list[float]]
 #: GDAL's cache of blocks. Ours are read once, so that a few rows of them are enough; its own
 #: default is a share of the machine's memory, which a job on a cluster may not have.
 _CACHE_BYTES = 256 << 20
+_LEAST_CACHE_BYTES = 16 << 20
 _THREADS = 4
 
 # Images without a georeference are welcome; `place.place_of` notes them. Set once for the process:
@@ -56,6 +56,22 @@ def opened(path: Path) -> Iterator[DatasetReader]:
         raise SceneError.at(
             path, f"cannot be read: {error}", "replace the file (download or convert it again)"
         ) from error
+
+
+@contextmanager
+def small_cache(dataset: DatasetReader, rows: int) -> Iterator[None]:
+    """Keep no more of an image in GDAL's cache than reading it by rows of blocks makes use of.
+
+    Blocks that are used again need no new memory from the system, which takes its time over it.
+
+    Args:
+        dataset: the open raster.
+        rows: how many are read at once.
+    """
+    pixel = sum(np.dtype(dtype).itemsize for dtype in dataset.dtypes)
+    used = 2 * rows * dataset.width * pixel
+    with rasterio.Env(GDAL_CACHEMAX=min(_CACHE_BYTES, max(_LEAST_CACHE_BYTES, used))):
+        yield
 
 
 @dataclass(frozen=True)
@@ -170,18 +186,18 @@ def read_pixels(
         dataset: an open raster (or warped view of one).
         plan: how its bands become colours.
         window: in pixels of the raster, inside it.
-        out: (rows, columns, 3) uint8 to fill; may be a view.
+        out: (3, rows, columns) uint8 to fill; may be a view.
 
     Returns:
         (rows, columns) bool, True where there is a pixel; None where the raster misses none.
     """
-    shape = out.shape[:2]
+    shape = out.shape[1:]
     same = (round(window.height), round(window.width)) == shape
     resampling = _resampling(plan, window, shape)
     if plan.palette is None and plan.low is None and len(plan.indexes) == 3:
         # Three bands that need no arithmetic go straight to their place.
-        dataset.read(plan.indexes, window=window, out=out.transpose(2, 0, 1), resampling=resampling)
-        valid = valid_pixels(dataset, plan, window, out.transpose(2, 0, 1))
+        dataset.read(plan.indexes, window=window, out=out, resampling=resampling)
+        valid = valid_pixels(dataset, plan, window, out)
     else:
         raw = dataset.read(
             plan.indexes,
@@ -194,7 +210,7 @@ def read_pixels(
     if valid is not None:
         if plan.palette is not None and same:
             valid &= plan.palette[raw[0], 3] > 0
-        out[~valid] = 0
+        out[:, ~valid] = 0
     return valid
 
 
@@ -236,14 +252,15 @@ def valid_pixels(
 
 def _to_rgb(raw: np.ndarray, plan: BandPlan, out: Pixels) -> None:
     if plan.palette is not None:
-        out[...] = plan.palette[raw[0], :3]
+        for colour in range(3):
+            out[colour] = plan.palette[:, colour][raw[0]]
         return
     for colour in range(3):
         band = raw[colour if len(plan.indexes) == 3 else 0]
         if plan.low is None or plan.high is None:
-            out[..., colour] = band
+            out[colour] = band
         else:
-            out[..., colour] = stretch(band, float(plan.low[colour]), float(plan.high[colour]))
+            out[colour] = stretch(band, float(plan.low[colour]), float(plan.high[colour]))
 
 
 def stretch(band: np.ndarray, low: float, high: float) -> Pixels:

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
@@ -24,7 +25,8 @@ class ShardWriter:
     """
 
     def __init__(self, path: Path, size: int) -> None:
-        self._path, self._shape = path, (size, size, 3)
+        self._path = path
+        self._tile = np.empty((size, size, 3), np.uint8)
         self.count = 0
 
     def __enter__(self) -> ShardWriter:
@@ -33,16 +35,23 @@ class ShardWriter:
         self._start = self._stream.tell()
         return self
 
-    def append(self, tile: NDArray[np.uint8]) -> str:
-        """Write a tile, (size, size, 3) uint8, and return the SHA-256 of its bytes."""
-        if tile.shape != self._shape or tile.dtype != np.uint8:
-            raise ValueError(f"tile of {tile.shape} {tile.dtype}, not {self._shape} uint8")
-        whole = np.ascontiguousarray(tile)
-        rest = whole.data.cast("B")
+    def append(self, pixels: NDArray[np.uint8]) -> str:
+        """Write a tile and return the SHA-256 of its bytes.
+
+        Args:
+            pixels: (3, rows, columns) uint8, at most `size` of each; the rest of the tile is 0.
+        """
+        tile = self._tile
+        rows, columns = pixels.shape[1:]
+        if (rows, columns) != tile.shape[:2]:
+            tile[...] = 0
+        # Bands to pixels by OpenCV: NumPy would move one byte at a time.
+        cv2.merge(list(pixels), tile[:rows, :columns])
+        rest = tile.data.cast("B")
         while rest:  # an unbuffered stream may stop short (signals, quotas)
             rest = rest[self._stream.write(rest) :]
         self.count += 1
-        return hashlib.sha256(whole.data).hexdigest()
+        return hashlib.sha256(tile.data).hexdigest()
 
     def __exit__(
         self,
@@ -61,6 +70,6 @@ class ShardWriter:
         content: dict[str, Any] = {
             "descr": npy.dtype_to_descr(np.dtype(np.uint8)),
             "fortran_order": False,
-            "shape": (self.count, *self._shape),
+            "shape": (self.count, *self._tile.shape),
         }
         npy.write_array_header_1_0(self._stream, content)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from urbanssl.artifacts import read_json, write_table, written_whole
 from urbanssl.errors import SceneError
 from urbanssl.scenes import mercator
-from urbanssl.scenes.canvas import Canvas, Strip, image_canvas, mercator_canvas, strips
+from urbanssl.scenes.canvas import Canvas, image_canvas, mercator_canvas, strips
 from urbanssl.scenes.catalogue import fixed_ranges, read_images
 from urbanssl.scenes.grid import XyzRange, offsets, xyz_range
 from urbanssl.scenes.place import Place, corner_points, lonlat_bounds, transformer
@@ -47,7 +47,7 @@ def tile_scene(
 ) -> None:
     """Cut every image of a scene.
 
-    Memory is that of two strips of tiles, whatever the size of the scene. Images without a
+    Memory is that of two rows of blocks or tiles, whatever the size of the scene. Images without a
     georeference are cut on the pixel grid whatever the grid.
 
     Args:
@@ -113,12 +113,16 @@ def _tile_image(
         kept, dropped = _Kept(), 0
         for row, strip in enumerate(strips(canvas, tops, tiles.size)):
             for col, left in enumerate(lefts.tolist()):
-                tile, valid, covered = _cut(strip, left, tiles.size)
+                pixels = strip.pixels[:, :, left : left + tiles.size]
+                covered = pixels[0].size
+                valid = covered
+                if strip.valid is not None:
+                    valid = np.count_nonzero(strip.valid[:, left : left + tiles.size])
                 # What lies beyond a small image is padding, not a fault of the image.
                 if valid == 0 or valid < tiles.min_valid * covered:
                     dropped += 1
                     continue
-                kept.sha256.append(shard.append(tile))
+                kept.sha256.append(shard.append(pixels))
                 kept.valid_share.append(valid / tiles.size**2)
                 kept.left.append(left)
                 kept.top.append(strip.top)
@@ -147,21 +151,8 @@ def _canvas(
                 yield canvas
         else:
             gsd = math.sqrt(image["gsd_x"] * image["gsd_y"])
-            yield image_canvas(dataset, plan, gsd / tiles.gsd if tiles.gsd else 1.0)
-
-
-def _cut(strip: Strip, left: int, size: int) -> tuple[NDArray[np.uint8], int, int]:
-    """Return a tile (padded with 0), its number of valid pixels, and of pixels in the image."""
-    tile = strip.pixels[:size, left : left + size]
-    covered = tile.shape[0] * tile.shape[1]
-    valid = covered
-    if strip.valid is not None:
-        valid = int(np.count_nonzero(strip.valid[:size, left : left + size]))
-    if tile.shape != (size, size, 3):
-        padded = np.zeros((size, size, 3), np.uint8)
-        padded[: tile.shape[0], : tile.shape[1]] = tile
-        tile = padded
-    return tile, valid, covered
+            with image_canvas(dataset, plan, gsd / tiles.gsd if tiles.gsd else 1.0) as canvas:
+                yield canvas
 
 
 def _pixel_table(

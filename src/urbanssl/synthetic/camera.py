@@ -28,49 +28,66 @@ def _random_bits(state: np.uint64) -> np.uint64:
     return mixed ^ (mixed >> np.uint64(31))
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _byte(value: np.int32) -> np.uint8:
+    return np.uint8(min(np.int32(255), max(np.int32(0), value)))
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _lit(colour: np.uint32, shift: np.int32, dark: np.int32, taken: int) -> np.uint8:
+    """Return the lowest byte of a colour with its texture, in the light that the shadow leaves."""
+    value = np.int32(colour & np.uint32(255)) + shift
+    return _byte((value * (np.int32(65536) - dark * np.int32(taken))) >> np.int32(16))
+
+
+# Bands lie apart and loops run along a row without branches, so that they compile to vectors.
 @njit(cache=True, nogil=True)
 def _surface(
-    canvas: np.ndarray,
+    ground: np.ndarray,
     shade: np.ndarray,
     patches: np.ndarray,
     key: np.uint64,
     picture: np.ndarray,
 ) -> None:
+    """Paint the ground's texture and shadow; `ground` has colour and roughness in 32 bits."""
     height, width = shade.shape
     for y in range(height):
-        state = key + np.uint64(y) * np.uint64(width) * _STEP
+        start = key + np.uint64(y) * np.uint64(width) * _STEP
+        colours, shades, tufts = ground[y], shade[y], patches[y]
+        red, green, blue = picture[0, y], picture[1, y], picture[2, y]
         for x in range(width):
-            state += _STEP
-            bits = _random_bits(state)
+            bits = _random_bits(start + np.uint64(x + 1) * _STEP)
             grain = np.int32(bits & np.uint64(255)) - np.int32(128)
-            texture = grain * np.int32(2) + (np.int32(patches[y, x]) - np.int32(128)) * np.int32(3)
-            shift = (texture * np.int32(canvas[y, x, 3])) >> np.int32(12)
-            dark = np.int32(shade[y, x])
+            texture = grain * np.int32(2) + (np.int32(tufts[x]) - np.int32(128)) * np.int32(3)
+            colour = colours[x]
+            shift = (texture * np.int32(colour >> np.uint32(24))) >> np.int32(12)
+            dark = np.int32(shades[x])
             dark += dark >> np.int32(7)
-            for band in range(3):
-                value = np.int32(canvas[y, x, band]) + shift
-                value = (value * (np.int32(65536) - dark * np.int32(_TAKEN[band]))) >> np.int32(16)
-                picture[y, x, band] = min(np.int32(255), max(np.int32(0), value))
+            red[x] = _lit(colour, shift, dark, _TAKEN[0])
+            green[x] = _lit(colour >> np.uint32(8), shift, dark, _TAKEN[1])
+            blue[x] = _lit(colour >> np.uint32(16), shift, dark, _TAKEN[2])
 
 
 @njit(cache=True, nogil=True)
 def _sensor(picture: np.ndarray, tones: np.ndarray, key: np.uint64, strength: int) -> None:
     """Put the picture through the tone curve, add noise: the sum of two random bytes a band."""
-    height, width, _ = picture.shape
+    _, height, width = picture.shape
     level = np.int32(strength)
+    bits = np.empty(width, np.uint64)
+    toned = np.empty(width, np.uint8)
     for y in range(height):
-        state = key + np.uint64(y) * np.uint64(width) * _STEP
+        start = key + np.uint64(y) * np.uint64(width) * _STEP
         for x in range(width):
-            state += _STEP
-            bits = _random_bits(state)
-            for band in range(3):
-                first = np.int32((bits >> np.uint64(16 * band)) & np.uint64(255))
-                second = np.int32((bits >> np.uint64(16 * band + 8)) & np.uint64(255))
+            bits[x] = _random_bits(start + np.uint64(x + 1) * _STEP)
+        for band in range(3):
+            row, curve, place = picture[band, y], tones[band], np.uint64(16 * band)
+            for x in range(width):
+                toned[x] = curve[row[x]]
+            for x in range(width):
+                first = np.int32((bits[x] >> place) & np.uint64(255))
+                second = np.int32((bits[x] >> (place + np.uint64(8))) & np.uint64(255))
                 wave = (first + second - np.int32(255)) * level
-                value = np.int32(tones[picture[y, x, band], band]) + (
-                    (wave + np.int32(32768)) >> np.int32(16)
-                )
-                picture[y, x, band] = min(np.int32(255), max(np.int32(0), value))
+                row[x] = _byte(np.int32(toned[x]) + ((wave + np.int32(32768)) >> np.int32(16)))
 
 
 def develop(
@@ -85,16 +102,18 @@ def develop(
         rng: source of texture and noise.
 
     Returns:
-        `(H, W, 3)` uint8.
+        `(H, W, 3)` uint8, each band in one piece.
     """
     height, width = shade.shape
     keys = rng.integers(0, 2**63, 2, dtype=np.uint64)
-    picture = np.empty((height, width, 3), dtype=np.uint8)
-    _surface(canvas, shade, _patches(height, width, rng), keys[0], picture)
-    cv2.GaussianBlur(picture, (3, 3), look.blur, dst=picture)
+    picture = np.empty((3, height, width), dtype=np.uint8)
+    ground = canvas.view(np.uint32)[:, :, 0]
+    _surface(ground, shade, _patches(height, width, rng), keys[0], picture)
+    for band in picture:
+        cv2.GaussianBlur(band, (3, 3), look.blur, dst=band)
     # The sum of two even bytes has a standard deviation of 104.5.
     _sensor(picture, _tone_curve(look), keys[1], round(65536 * look.noise / 104.5))
-    return picture
+    return np.moveaxis(picture, 0, 2)
 
 
 def _patches(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
@@ -112,8 +131,8 @@ def _patches(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _tone_curve(look: Look) -> np.ndarray:
-    """Return `(256, 3)` uint8: what every value becomes by gain, offset, gamma and haze."""
-    values = np.arange(256)[:, None] * np.array(look.gain) + np.array(look.offset)
+    """Return `(3, 256)` uint8: what every value becomes by gain, offset, gamma and haze."""
+    values = np.arange(256) * np.array(look.gain)[:, None] + np.array(look.offset)[:, None]
     curved = 255 * (np.clip(values, 0, 255) / 255) ** look.gamma
-    veiled = curved * (1 - look.haze) + np.array([196, 204, 214]) * look.haze
+    veiled = curved * (1 - look.haze) + np.array([[196], [204], [214]]) * look.haze
     return np.clip(np.rint(veiled), 0, 255).astype(np.uint8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -66,6 +67,8 @@ def _draw_regions(jobs: list[_Job], workers: int) -> list[_Built]:
     # OpenCV's own threads would not survive the fork, and there is a process for every core.
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
+    # What was loaded so far is left out of the search for garbage, also in the forked processes.
+    gc.freeze()
     try:
         load_kernels()
         if workers <= 1:
@@ -76,6 +79,7 @@ def _draw_regions(jobs: list[_Job], workers: int) -> list[_Built]:
         with ProcessPoolExecutor(workers, mp_context=context) as pool:
             return list(pool.map(_draw_region, jobs))
     finally:
+        gc.unfreeze()
         cv2.setNumThreads(threads)
 
 

@@ -25,8 +25,12 @@ _CARS = (
 
 def tinted(colour: tuple[float, ...], change: float, rough: float) -> Paint:
     """Return a colour made lighter by `change` grey levels, with its roughness."""
-    red, green, blue = (min(255.0, max(0.0, value + change)) for value in colour[:3])
-    return (red, green, blue, rough)
+    return (
+        min(255.0, max(0.0, colour[0] + change)),
+        min(255.0, max(0.0, colour[1] + change)),
+        min(255.0, max(0.0, colour[2] + change)),
+        rough,
+    )
 
 
 @dataclass(frozen=True)

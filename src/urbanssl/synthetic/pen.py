@@ -6,6 +6,7 @@ Lengths are metres here; shapes and labels come out in pixels of the scene.
 from __future__ import annotations
 
 import math
+from array import array
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -41,17 +42,17 @@ class Label:
 
 @dataclass
 class Drawing:
-    """What has been drawn: shapes by layer, and labels."""
+    """What has been drawn: shapes by layer (their numbers on end), and labels."""
 
-    layers: tuple[list[tuple[float, ...]], ...] = field(
-        default_factory=lambda: tuple([] for _ in range(8))
+    layers: tuple[array[float], ...] = field(
+        default_factory=lambda: tuple(array("d") for _ in range(8))
     )
     labels: list[Label] = field(default_factory=list)
 
     def shapes(self) -> np.ndarray:
         """Return every shape in the order of painting, `(N, 16)` float64."""
-        rows = [row for layer in self.layers for row in layer]
-        return np.array(rows, dtype=np.float64).reshape(-1, len(raster.FIELDS))
+        rows = [np.frombuffer(layer) for layer in self.layers if layer]
+        return np.concatenate([*rows, np.empty(0)]).reshape(-1, len(raster.FIELDS))
 
 
 class Pen:
@@ -87,7 +88,7 @@ class Pen:
         stripe: float = 0.0,
     ) -> None:
         x, y, angle = where
-        self.drawing.layers[layer].append(
+        self.drawing.layers[layer].extend(
             (kind, METRE * (self.x + self.cosine * x - self.sine * y),
              METRE * (self.y + self.sine * x + self.cosine * y), self.angle + angle,
              *size, *paint, alpha, period, stripe, 1.0 if layer >= RAISED else 0.0)

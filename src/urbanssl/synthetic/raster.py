@@ -57,8 +57,14 @@ def _distance(
         if p1 > 0.0:
             reach = abs(reach + p1 / 2) - p1 / 2
         return max(reach, (abs(v) - u) * 0.7071)
+    reach = math.sqrt(u * u + v * v)
+    # Sines are dear: they matter near the rim alone.
+    if reach > 1.03 * half_u + 0.5:
+        return 1.0
+    if reach < 0.73 * half_u - 0.5:
+        return -1.0
     lumps = math.sin(0.9 * u + p1) * math.sin(0.9 * v + 1.7 * p1)
-    return math.sqrt(u * u + v * v) - half_u * (0.88 + 0.14 * lumps)
+    return reach - half_u * (0.88 + 0.14 * lumps)
 
 
 @njit(cache=True, nogil=True)
@@ -165,13 +171,13 @@ def _fill_upright(
     raised = row[15] > 0.0
     for y in range(top, bottom):
         share = row[12] * _overlap(north, south, y)
-        if share > 0.999:
+        step = 1
+        if share > 0.999 and right - left > 2:
             whole[y, left + 1 : right - 1] = colour
             if raised:
                 shade[y, left + 1 : right - 1] = 0
-        for x in range(left, right):
-            if share > 0.999 and left < x < right - 1:
-                continue
+            step = right - left - 1  # the two ends are left
+        for x in range(left, right, step):
             cover = share * _overlap(west, east, x)
             for band in range(4):
                 old = float(canvas[y, x, band])
@@ -246,22 +252,29 @@ def paint(
         core = p1 + 0.3 * p0 + 0.8
         cored = kind == BOX and (p1 > 0.0 or (flat and row[12] > 0.999))
         cored = cored and half_u > core + 1 and half_v > core + 1
+        rim = 0.52 + 0.03 * half_u if kind == CROWN else 0.52
         for y in range(top, bottom):
             dy = y + 0.5 - row[2]
-            begin, end = right, right
+            # No pixel beyond this stretch can be covered.
+            first, last = _span(dy, cosine, sine, room_u + rim, room_v + rim)
+            if first > last:
+                continue
+            start = max(left, math.floor(row[1] + first - 0.5))
+            stop = min(right, math.ceil(row[1] + last - 0.5) + 1)
+            begin, end = stop, stop
             if cored:
                 first, last = _span(dy, cosine, sine, half_u - core, half_v - core)
                 begin = max(left, math.ceil(row[1] + first - 0.5))
                 end = min(right, math.floor(row[1] + last - 0.5) + 1)
                 if begin >= end:
-                    begin, end = right, right
+                    begin, end = stop, stop
                 elif p1 == 0.0:
                     whole[y, begin:end] = colour
                     if row[15] > 0.0:
                         shade[y, begin:end] = 0
-            for x in range(left, right):
-                if begin <= x < end:
-                    continue
+            for x in range(start, stop - (end - begin)):
+                if x >= begin:
+                    x += end - begin
                 dx = x + 0.5 - row[1]
                 u = cosine * dx + sine * dy
                 v = -sine * dx + cosine * dy
