@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 import shutil
 import sys
 
@@ -48,7 +49,15 @@ def assert_as_alone(project: Project, alone: Project, folder: str = "run/pretrai
     """Assert that a training gave the losses and weights of one by one process."""
     assert losses(project, f"{folder}/log.json") == pytest.approx(losses(alone), rel=1e-4)
     ours, reference = weights(project, f"{folder}/weights.safetensors"), weights(alone)
-    assert all(np.allclose(ours[name], reference[name], atol=1e-4) for name in reference)
+    # Biases before a batch norm and of attention's keys have no effect, and no gradient but
+    # rounding, which Adam turns into whole steps; the mean that the norm keeps moves with them.
+    idle = re.compile(r"proj\.[036]\.bias$|proj\.[147]\.running_mean$|attn\.qkv\.bias$")
+    apart = {
+        name: float(np.abs(ours[name] - reference[name]).max())
+        for name in reference
+        if not idle.search(name) and not np.allclose(ours[name], reference[name], atol=1e-4)
+    }
+    assert apart == {}
 
 
 def test_two_nodes_learn_as_one_process_on_the_joined_batch(trained, alone, tmp_path):

@@ -93,9 +93,8 @@ def shared(pattern, scenes):
 
 def job_name(pattern, scenes):
     """Return the name of a log: without the scene where scenes share a job."""
-    return str(pattern).replace(
-        "/{scene}", "/study" if PLAN.together and scenes else "/{scene}"
-    )
+    name = str(pattern)
+    return name.replace("{scene}", "study") if PLAN.together and scenes else name
 
 
 def of_labelled(pattern):
