@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import NDArray
 from scipy.special import xlogy
+
+from urbanssl.crime.linear import solve_positive
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -114,8 +115,8 @@ def fit_counts(inputs: Floats, counted: Counted, penalty: float, dispersion: flo
         expected = _expected(design, counted, beta)
         weight = expected / (1 + dispersion * expected)
         slope = design.T @ (weight * (counted.count / expected - 1)) - ridge * beta
-        bend = (design * weight[:, None]).T @ design + np.diag(ridge)
-        step = scipy.linalg.solve(bend, slope, assume_a="pos")
+        half = design * np.sqrt(weight)[:, None]
+        step = solve_positive(half.T @ half + np.diag(ridge), slope)
         size = 1.0
         while size > 1e-3 and (after := loss(beta + size * step)) > before:
             size /= 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +17,9 @@ from urbanssl.crime.linear import (
     apply,
     choose_logistic,
     choose_ridge,
-    fit_basis,
     fit_logistic,
     fit_ridge,
+    fold_bases,
     penalties,
 )
 from urbanssl.crime.metrics import auc
@@ -115,6 +116,7 @@ def predict_held_out(
     seed: int,
     counted: Counted | None = None,
     group: NDArray[np.int64] | None = None,
+    bases: Sequence[Basis] | None = None,
 ) -> HeldOut:
     """Fit on the training areas of each fold and predict the areas it holds out.
 
@@ -125,8 +127,10 @@ def predict_held_out(
         seed: of gradient boosting.
         counted: crimes and people, for a model of counts too.
         group: (n,) groups of areas, from 0, to predict without each of them too.
+        bases: of the folds, see `fold_bases`, where they are known already.
     """
     areas, width = features.shape
+    bases = fold_bases(features, target.scheme.train) if bases is None else bases
     logistic, ridge, boosted = np.zeros(areas), np.zeros(areas), np.zeros(areas)
     slopes = np.zeros((len(target.threshold), width))
     counts = CountedOut(*np.zeros((3, areas)))
@@ -136,7 +140,7 @@ def predict_held_out(
     for number in range(len(target.threshold)):
         train = target.scheme.train[number]
         held = target.scheme.fold == number
-        basis = fit_basis(features[train])
+        basis = bases[number]
         inside, outside = basis.project(features[train]), basis.project(features[held])
         label = target.training_labels(number)[train]
         inner = target.scheme.inner(number)[train]

@@ -29,6 +29,7 @@ from urbanssl.crime.intervals import (
     resample_regions,
 )
 from urbanssl.crime.judged_tables import prediction_table, predictions_of, slope_table
+from urbanssl.crime.linear import fold_bases
 from urbanssl.crime.metrics import auc
 from urbanssl.crime.moran import moran_test, neighbour_weights
 from urbanssl.crime.permutation import shuffles
@@ -204,19 +205,22 @@ def judge_scheme(
 ) -> Judged:
     """Return predictions, scores and permutation tests of every feature set under one scheme."""
     target = make_target(study.rate, scheme, crime.threshold)
-    real = labelings(scheme, study.rate[None], crime.threshold)
-    exchanged = labelings(scheme, study.rate[places], crime.threshold)
+    rates = np.vstack([study.rate, study.rate[places]])
+    labels = labelings(scheme, rates, crime.threshold)
     counted = None
     if study.count is not None and crime.counts is not None:
         counted = Counted(study.count, study.population, crime.counts)
     found, draws, rows, tests = {}, {}, [], []
     for name, values in study.features.items():
-        found[name] = predict_held_out(values, target, boosting, seed, counted, resamples.group)
+        bases = fold_bases(values, scheme.train)
+        found[name] = predict_held_out(
+            values, target, boosting, seed, counted, resamples.group, bases
+        )
         scored, draws[name] = score_rows(name, found[name], target, resamples)
         rows += scored
         if counted is not None and (expected := found[name].counted) is not None:
             rows.append(count_row(name, expected, counted, target, resamples))
-        tests.append(permutation_row(name, values, scheme, real, exchanged))
+        tests.append(permutation_row(name, values, scheme, labels, bases))
     rows.append(_majority(target, resamples))
     return Judged(target, found, draws, resamples, rows, tests)
 

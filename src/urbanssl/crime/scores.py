@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,13 @@ from urbanssl.crime.counts import Counted, CountedOut, deviance
 from urbanssl.crime.folds import Scheme
 from urbanssl.crime.held_out import HeldOut, Target
 from urbanssl.crime.intervals import Resamples, interval
+from urbanssl.crime.linear import Basis
 from urbanssl.crime.metrics import Weights
 from urbanssl.crime.permutation import p_value
 from urbanssl.crime.surrogates import refitted_auc
 
 Floats = NDArray[np.float64]
-#: Labels (P, n) of each fold.
+#: Labels (1 + P, n) of each fold.
 Labels = list[NDArray[np.bool_]]
 #: From (n,) predictions and (B, n) weights to (B,) scores.
 Metric = Callable[[Floats, Weights], Floats]
@@ -162,7 +163,7 @@ def count_row(
 
 
 def permutation_row(
-    name: str, features: Floats, scheme: Scheme, real: Labels, exchanged: Labels
+    name: str, features: Floats, scheme: Scheme, labels: Labels, bases: Sequence[Basis]
 ) -> dict[str, Any]:
     """Return the permutation test of one feature set under one scheme.
 
@@ -170,11 +171,11 @@ def permutation_row(
         name: of the feature set.
         features: (n, D).
         scheme: how areas are held out.
-        real: labels by the real rates, see `surrogates.labelings`.
-        exchanged: labels by exchanged rates, see `surrogates.alike_exchanges`.
+        labels: by the real rates, then by exchanged ones, see `surrogates.labelings`.
+        bases: of the folds, see `linear.fold_bases`.
     """
-    observed = float(refitted_auc(features, scheme, real)[0])
-    drawn = refitted_auc(features, scheme, exchanged)
+    aucs = refitted_auc(features, scheme, labels, bases)
+    observed, drawn = float(aucs[0]), aucs[1:]
     return {
         "features": name,
         "scheme": scheme.name,

@@ -6,11 +6,13 @@ chance too often. Here the exchanged rates keep the spatial autocorrelation of t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from urbanssl.crime.folds import Scheme
-from urbanssl.crime.linear import fit_basis
+from urbanssl.crime.linear import Basis, fold_bases
 from urbanssl.crime.moran import neighbour_weights
 from urbanssl.crime.targets import Threshold
 
@@ -80,7 +82,12 @@ def labelings(scheme: Scheme, rates: Floats, rule: Threshold) -> list[NDArray[np
     return [labels_of(rates, train, rule) for train in scheme.train]
 
 
-def refitted_auc(features: Floats, scheme: Scheme, labels: list[NDArray[np.bool_]]) -> Floats:
+def refitted_auc(
+    features: Floats,
+    scheme: Scheme,
+    labels: list[NDArray[np.bool_]],
+    bases: Sequence[Basis] | None = None,
+) -> Floats:
     """Return (P,) AUC of a linear classifier that is fitted anew to each labeling.
 
     Predictions of one fold depend on the rates of the others; a test that keeps them fixed takes
@@ -90,11 +97,13 @@ def refitted_auc(features: Floats, scheme: Scheme, labels: list[NDArray[np.bool_
         features: (n, D).
         scheme: how areas are held out.
         labels: of each fold, see `labelings`.
+        bases: of the folds, see `fold_bases`, where they are known already.
     """
+    bases = fold_bases(features, scheme.train) if bases is None else bases
     right, pairs = np.zeros(len(labels[0])), np.zeros(len(labels[0]))
     for number, train in enumerate(scheme.train):
         held, known = scheme.fold == number, labels[number]
-        basis = fit_basis(features[train])
+        basis = bases[number]
         inside = basis.project(features[train])
         gram = inside.T @ inside
         gram[np.diag_indices_from(gram)] += PENALTY * basis.variance * train.sum()

@@ -23,8 +23,8 @@ from urbanssl.features.texture import texture
 from urbanssl.settings import CitySettings
 from urbanssl.synthetic.crime import Hidden, draw_hidden, redraw_crime
 from urbanssl.synthetic.latent import expected_build
-from urbanssl.synthetic.layout import GSD, regions
-from urbanssl.synthetic.scene import build_region, photograph
+from urbanssl.synthetic.layout import GSD, Region, regions
+from urbanssl.synthetic.scene import Built, build_region, photograph
 
 Floats = NDArray[np.float64]
 
@@ -88,7 +88,8 @@ def draw_pool_hidden(city: CitySettings, seed: int) -> Hidden:
 
 def training_tiles(city: CitySettings, hidden: Hidden, seed: int) -> NDArray[np.uint8]:
     """Return (A, T, S, S, 3) tiles of the labelled region, which no trial studies."""
-    return _tiles(city, hidden, 0, seed)
+    region = regions(city)[0]
+    return _tiles(city, build_region(region, city, seed, hidden.build[0]), region, seed)
 
 
 def cheap_functions(tiles: NDArray[np.uint8], seed: int) -> TileFunctions:
@@ -117,23 +118,22 @@ def region_parts(
         seed: of the pool.
         functions: of the feature sets; without any the imagery stays undrawn.
     """
-    built = build_region(regions(city)[number], city, seed, hidden.build[number])
+    region = regions(city)[number]
+    built = build_region(region, city, seed, hidden.build[number])
     counts = np.array([[count[name] for name in CLASSES] for count in built.counts], float)
     prior = float(np.hypot(1.0, city.confounding))
     mean = np.array([expected_build(tally, prior)[0] for tally in built.tallies])
     if not functions:
         return counts, mean, {}
-    tiles = _tiles(city, hidden, number, seed)
+    tiles = _tiles(city, built, region, seed)
     areas, each = tiles.shape[:2]
     flat = tiles.reshape(-1, TILE, TILE, 3)
     found = {name: function(flat) for name, function in functions.items()}
     return counts, mean, {name: v.reshape(areas, each, -1) for name, v in found.items()}
 
 
-def _tiles(city: CitySettings, hidden: Hidden, number: int, seed: int) -> NDArray[np.uint8]:
+def _tiles(city: CitySettings, built: Built, region: Region, seed: int) -> NDArray[np.uint8]:
     """Return (A, T, S, S, 3) tiles of a region, area by area."""
-    region = regions(city)[number]
-    built = build_region(region, city, seed, hidden.build[number])
     picture = photograph(built, region, seed)
     side, across = city.areas_per_side, city.area_px // TILE
     cut = picture.reshape(side, across, TILE, side, across, TILE, 3)
