@@ -19,7 +19,7 @@ setup: $(READY)  ## create .venv from the lock (once, 2 to 4 minutes)
 $(READY): envs/requirements.lock pyproject.toml envs/setup.sh
 	@envs/setup.sh
 
-demo: $(READY)  ## run everything on the embedded city (about 16 minutes on 2 cores)
+demo: $(READY)  ## run everything on the embedded city (about 12 minutes on 2 cores)
 	@$(BIN)/python -m urbanssl.demo
 
 test: $(READY)  ## run the tests, but for the slow ones
