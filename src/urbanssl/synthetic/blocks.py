@@ -7,9 +7,10 @@ import random
 from dataclasses import dataclass
 
 from urbanssl.synthetic import objects, scenery
+from urbanssl.synthetic.bank_lots import BANK_LOTS
 from urbanssl.synthetic.latent import Choices, Tally, draw_theme
 from urbanssl.synthetic.look import Look, tinted
-from urbanssl.synthetic.lots import BANK_LOTS, deal_lots
+from urbanssl.synthetic.lots import deal_lots
 from urbanssl.synthetic.pen import GROUND, MARK, ROAD, Pen
 from urbanssl.synthetic.scenery import Site
 from urbanssl.synthetic.streets import LANE, STREET
