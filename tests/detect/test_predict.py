@@ -10,7 +10,7 @@ from mmengine.registry import MODELS, init_default_scope
 from safetensors.torch import load_file, save_file
 
 from urbanssl.artifacts import table_about
-from urbanssl.detect.predict import input_size, predict_scene
+from urbanssl.detect.predict import input_size, predict_scenes
 from urbanssl.engine.recipe import read_model
 from urbanssl.errors import SceneError, WeightsError
 from urbanssl.settings import PredictSettings
@@ -45,9 +45,9 @@ def run(request, tmp_path_factory):
 
 def predicted(folder, classes=CLASSES, only=None, weights="w.safetensors", **settings):
     settings = {"min_score": 0.0, "max_per_tile": 20, "batch_size": 2} | settings
-    predict_scene(
-        folder / "recipe.py", folder / weights, folder / "tiles.npy", folder / "tiles.parquet",
-        classes, PredictSettings(**settings), folder / "out.parquet", {"seed": 3}, only,
+    predict_scenes(
+        folder / "recipe.py", folder / weights, [folder / "tiles.npy"], [folder / "tiles.parquet"],
+        classes, PredictSettings(**settings), [folder / "out.parquet"], {"seed": 3}, [only],
     )  # fmt: skip
     return pd.read_parquet(folder / "out.parquet")
 

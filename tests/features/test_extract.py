@@ -50,14 +50,14 @@ def scene(tmp_path):
 def run(scene, name, **given):
     extract(
         name,
-        scene / "tiles.npy",
-        scene / "tiles.parquet",
-        scene / "out.npy",
-        scene / "out.json",
+        [scene / "tiles.npy"],
+        [scene / "tiles.parquet"],
+        [scene / "out.npy"],
+        [scene / "out.json"],
         **{
             "weights": None,
             "recipe": None,
-            "boxes": None,
+            "boxes": (),
             "calibration": None,
             "classes": CLASSES,
             "filters": scene / "filters.npy",
@@ -163,7 +163,7 @@ def test_objects_of_a_scene_use_the_ground_of_its_tiles(scene):
         scene / "boxes.parquet"
     )
     write_json(scene / "c.json", {"slope": 0.0, "offset": {"ship": 0.0}})
-    given = {"boxes": scene / "boxes.parquet", "calibration": scene / "c.json"}
+    given = {"boxes": [scene / "boxes.parquet"], "calibration": scene / "c.json"}
     values, columns = run(scene, "objects", **given)
     assert columns == list(CLASSES)
     assert values[3, columns.index("ship")] == pytest.approx(0.5 / 0.064**2, rel=0.01)
@@ -175,7 +175,7 @@ def test_objects_need_a_georeference(scene):
     table.to_parquet(scene / "tiles.parquet")
     pd.DataFrame({"tile_id": [], "class_name": [], "score": []}).to_parquet(scene / "b.parquet")
     with pytest.raises(SceneError, match="without a georeference"):
-        run(scene, "objects", boxes=scene / "b.parquet", calibration=scene / "c.json")
+        run(scene, "objects", boxes=[scene / "b.parquet"], calibration=scene / "c.json")
 
 
 def test_tile_without_a_place_has_no_coordinates(scene):
@@ -197,3 +197,28 @@ def test_table_of_another_scene_is_refused(scene):
     pd.read_parquet(scene / "tiles.parquet")[:-1].to_parquet(scene / "tiles.parquet")
     with pytest.raises(SceneError, match="40 tiles, its table has 39"):
         run(scene, "histogram")
+
+
+def test_scenes_that_share_a_job_get_the_features_of_each_alone(scene):
+    second = scene / "second"
+    second.mkdir()
+    tiles = np.load(scene / "tiles.npy")
+    np.save(second / "tiles.npy", tiles[::-1])
+    pd.read_parquet(scene / "tiles.parquet").to_parquet(second / "tiles.parquet")
+    alone, _ = run(scene, "rcf")
+    extract(
+        "rcf",
+        [scene / "tiles.npy", second / "tiles.npy"],
+        [scene / "tiles.parquet", second / "tiles.parquet"],
+        [scene / "out.npy", second / "out.npy"],
+        [scene / "out.json", second / "out.json"],
+        weights=None,
+        recipe=None,
+        boxes=(),
+        calibration=None,
+        classes=CLASSES,
+        filters=scene / "filters.npy",
+        about={"seed": 0},
+    )
+    assert np.array_equal(np.load(scene / "out.npy"), alone)
+    assert np.load(second / "out.npy") == pytest.approx(alone[::-1], rel=1e-4, abs=1e-5)

@@ -1,4 +1,4 @@
-"""Predict boxes on the tiles of one scene, or of all labelled ones."""
+"""Predict boxes on the tiles of one scene, or of all that share a job."""
 
 from pathlib import Path
 
@@ -6,23 +6,19 @@ from urbanssl.settings import PredictSettings
 from urbanssl.stage import optional_path, paths, stage
 
 with stage(snakemake) as about:
-    from urbanssl.detect.predict import predict_scene
+    from urbanssl.detect.predict import predict_scenes
 
-    for array, table, boxes, all_tiles in zip(
+    predict_scenes(
+        Path(snakemake.input.recipe),
+        Path(snakemake.input.weights),
         paths(snakemake.input.array),
         paths(snakemake.input.table),
+        snakemake.params.classes,
+        PredictSettings(**snakemake.params.predict),
         paths(snakemake.output.boxes),
-        snakemake.params.whole,
-        strict=True,
-    ):
-        predict_scene(
-            Path(snakemake.input.recipe),
-            Path(snakemake.input.weights),
-            array,
-            table,
-            snakemake.params.classes,
-            PredictSettings(**snakemake.params.predict),
-            boxes,
-            about,
-            only=None if all_tiles else optional_path(snakemake.input.splits),
-        )
+        about,
+        only=[
+            None if whole else optional_path(snakemake.input.splits)
+            for whole in snakemake.params.whole
+        ],
+    )

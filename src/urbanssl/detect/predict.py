@@ -1,4 +1,4 @@
-"""Boxes on the tiles of a scene, from a trained detector."""
+"""Boxes on the tiles of scenes, from a trained detector."""
 
 from __future__ import annotations
 
@@ -36,35 +36,57 @@ _SCHEMA = pa.schema(
 )
 
 
-def predict_scene(
+def predict_scenes(
     recipe: Path,
     weights: Path,
-    array: Path,
-    table: Path,
+    arrays: Sequence[Path],
+    tables: Sequence[Path],
     classes: Sequence[str],
     predict: PredictSettings,
-    output: Path,
+    outputs: Sequence[Path],
     about: Mapping[str, Any],
-    only: Path | None = None,
+    only: Sequence[Path | None],
 ) -> None:
-    """Write the boxes that a detector finds on the tiles of a scene, memory bounded.
+    """Write the boxes that a detector finds on the tiles of scenes, memory bounded.
 
     Args:
         recipe: mmdet config of the detector; `num_classes` is set from `classes`.
         weights: its weights; every tensor must match.
-        array: `(N, S, S, 3)` uint8 shard.
-        table: its tile table.
+        arrays: `(N, S, S, 3)` uint8 shard of each scene.
+        tables: their tile tables.
         classes: names in the order of the labels, from 0.
         predict: `min_score`, `max_per_tile`, `batch_size`.
-        output: table to write, `tile_id, class_name, score, x1, y1, x2, y2` (tile pixels), tiles in
-            the order of the shard, scores descending within a tile.
+        outputs: tables to write, `tile_id, class_name, score, x1, y1, x2, y2` (tile pixels), tiles
+            in the order of the shard, scores descending within a tile.
         about: provenance.
-        only: table of splits; tiles of its val and test splits alone are predicted.
+        only: for each scene, a table of splits: tiles of its val and test splits alone are
+            predicted; None: all tiles.
 
     Raises:
         WeightsError: the weights are not those of this network.
         SceneError: shard and table do not have the same number of tiles.
     """
+    config = read_model(recipe, len(classes))
+    model = load_detector(config, weights)
+    schema = _SCHEMA.with_metadata({b"urbanssl": json.dumps(dict(about)).encode()})
+    seen = input_size(config), takes_bgr(config)
+    for array, table, output, splits in zip(arrays, tables, outputs, only, strict=True):
+        tiles, names, rows = _asked(array, table, splits)
+        with written_whole(output) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+            waiting: list[Boxes] = []
+            for boxes in predict_tiles(model, tiles, rows, predict, *seen):
+                waiting.append(boxes)
+                if len(waiting) == _BETWEEN_WRITES:
+                    writer.write_table(_rows(waiting, names, classes))
+                    waiting = []
+            if waiting:
+                writer.write_table(_rows(waiting, names, classes))
+
+
+def _asked(
+    array: Path, table: Path, splits: Path | None
+) -> tuple[NDArray[np.uint8], NDArray[Any], NDArray[np.int64]]:
+    """Return the tiles of a scene, their names, and the rows that are to be predicted."""
     tiles = np.load(array, mmap_mode="r")
     names = np.array(pq.read_table(table, columns=["tile_id"])["tile_id"].to_pylist(), dtype=object)
     if len(tiles) != len(names):
@@ -72,21 +94,9 @@ def predict_scene(
             array, f"{len(tiles)} tiles, but {table} has {len(names)} rows", "cut the scene again"
         )
     rows = np.arange(len(names))
-    if only is not None:
-        rows = rows[np.isin(names, _held_out(only))]
-    config = read_model(recipe, len(classes))
-    model = load_detector(config, weights)
-    schema = _SCHEMA.with_metadata({b"urbanssl": json.dumps(dict(about)).encode()})
-    with written_whole(output) as temporary, pq.ParquetWriter(temporary, schema) as writer:
-        waiting: list[Boxes] = []
-        seen = input_size(config), takes_bgr(config)
-        for boxes in predict_tiles(model, tiles, rows, predict, *seen):
-            waiting.append(boxes)
-            if len(waiting) == _BETWEEN_WRITES:
-                writer.write_table(_rows(waiting, names, classes))
-                waiting = []
-        if waiting:
-            writer.write_table(_rows(waiting, names, classes))
+    if splits is not None:
+        rows = rows[np.isin(names, _held_out(splits))]
+    return tiles, names, rows
 
 
 def load_detector(config: Config, weights: Path) -> nn.Module:

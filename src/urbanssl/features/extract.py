@@ -1,4 +1,4 @@
-"""Stage extract_features: one feature set on the tiles of one scene, as a float array."""
+"""Stage extract_features: one feature set on the tiles of scenes, a float array each."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ BATCH = 32
 
 def extract(
     name: str,
-    array: Path,
-    table: Path,
-    output: Path,
-    columns: Path,
+    arrays: Sequence[Path],
+    tables: Sequence[Path],
+    outputs: Sequence[Path],
+    columns: Sequence[Path],
     weights: Path | None,
     recipe: Path | None,
-    boxes: Path | None,
+    boxes: Sequence[Path],
     calibration: Path | None,
     classes: Sequence[str],
     filters: Path | None,
     about: dict[str, Any],
 ) -> None:
-    """Write the features of a scene's tiles.
+    """Write the features of the tiles of one or more scenes; a network is built once.
 
     Args:
         name: the feature set.
-        array: `tiles.npy` of the scene, (N, S, S, 3) uint8.
-        table: `tiles.parquet` of the scene.
-        output: `.npy`, (N, D) float32 in the order of the tiles.
-        columns: JSON beside it, naming the D columns.
+        arrays: `tiles.npy` of each scene, (N, S, S, 3) uint8.
+        tables: `tiles.parquet` of each scene.
+        outputs: `.npy` of each, (N, D) float32 in the order of the tiles.
+        columns: JSON beside each, naming the D columns.
         weights: of a network.
         recipe: of a network.
-        boxes: predicted boxes of the scene (`objects`).
+        boxes: predicted boxes of each scene (`objects`), empty for other sets.
         calibration: what their scores are worth (`objects`).
         classes: classes of the detector, in order.
         filters: random filters (`rcf`), written by `draw_filters`.
@@ -53,27 +53,35 @@ def extract(
         SceneError: tiles and table do not belong together.
         SettingsError: a file that the set needs is missing.
     """
-    tiles = np.load(array, mmap_mode="r")
-    rows = pd.read_parquet(table)
-    if len(tiles) != len(rows):
-        raise SceneError.at(array, f"{len(tiles)} tiles, its table has {len(rows)}", "tile again")
-    if name == "coordinates":
-        from urbanssl.features.coordinates import COLUMNS, coordinates
+    of_pixels = None
+    if name not in ("coordinates", "objects"):
+        of_pixels = _of_pixels(name, weights, recipe, classes, filters)
+    found: Sequence[Path | None] = boxes or [None] * len(arrays)
+    for array, table, output, about_columns, seen in zip(
+        arrays, tables, outputs, columns, found, strict=True
+    ):
+        tiles = np.load(array, mmap_mode="r")
+        rows = pd.read_parquet(table)
+        if len(tiles) != len(rows):
+            raise SceneError.at(
+                array, f"{len(tiles)} tiles, its table has {len(rows)}", "tile again"
+            )
+        if of_pixels is not None:
+            values = in_batches(tiles, of_pixels[0])
+            names = of_pixels[1] or [f"{name}{n}" for n in range(values.shape[1])]
+        elif name == "coordinates":
+            from urbanssl.features.coordinates import COLUMNS, coordinates
 
-        values, names = coordinates(rows), list(COLUMNS)
-    elif name == "objects":
-        from urbanssl.features.objects import objects_of_scene
+            values, names = coordinates(rows), list(COLUMNS)
+        else:
+            from urbanssl.features.objects import objects_of_scene
 
-        known = _needed(calibration, name, "calibration")
-        values = objects_of_scene(_needed(boxes, name, "boxes"), known, rows, classes)
-        names = list(classes)
-    else:
-        function, named = _of_pixels(name, weights, recipe, classes, filters)
-        values = in_batches(tiles, function)
-        names = named or [f"{name}{n}" for n in range(values.shape[1])]
-    with written_whole(output) as temporary:
-        np.save(temporary, values.astype(np.float32))
-    write_json(columns, {"set": name, "columns": names, "provenance": about})
+            known = _needed(calibration, name, "calibration")
+            values = objects_of_scene(_needed(seen, name, "boxes"), known, rows, classes)
+            names = list(classes)
+        with written_whole(output) as temporary:
+            np.save(temporary, values.astype(np.float32))
+        write_json(about_columns, {"set": name, "columns": names, "provenance": about})
 
 
 def _needed(path: Path | None, name: str, what: str) -> Path:
