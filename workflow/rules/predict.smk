@@ -4,7 +4,7 @@
 PREDICTING = {"min_score", "max_per_tile", "batch_size"}
 MERGING = {"min_score", "merge", "merge_iou"}
 # Scenes with labels are predicted by a job of their own, also those of the study area.
-UNLABELLED_STUDY = [scene for scene in PLAN.study if scene not in PLAN.labelled]
+UNLABELLED_STUDY = [scene for scene in PLAN.study if "labelled" not in scene.roles]
 
 
 rule predict_scene:
