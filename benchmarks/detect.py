@@ -103,7 +103,8 @@ def ours(folder: Path, recipe: Path, options: argparse.Namespace) -> dict[str, f
     from urbanssl.engine.job import TrainJob
     from urbanssl.engine.recipe import read_model
     from urbanssl.engine.train import train
-    from urbanssl.settings import DetectSettings, PredictSettings
+    from urbanssl.settings import PredictSettings
+    from urbanssl.settings_training import DetectSettings
 
     shard = folder / "scene"
     budget = DetectSettings(

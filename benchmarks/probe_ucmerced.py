@@ -28,7 +28,7 @@ from urbanssl.engine.train import train
 from urbanssl.engine.weights import load_weights
 from urbanssl.features.histogram import colour_histogram
 from urbanssl.features.rcf import convolved_features, draw_filters
-from urbanssl.settings import Budget
+from urbanssl.settings_training import Budget
 from urbanssl.ssl.crops import Colours, CropKind, random_crops
 from urbanssl.ssl.labelled_folder import labelled_images
 from urbanssl.ssl.probe import features_of, probe

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from urbanssl.errors import Problem
-from urbanssl.settings import Budget, Settings
+from urbanssl.settings import Settings
+from urbanssl.settings_training import Budget
 
 
 @dataclass(frozen=True)

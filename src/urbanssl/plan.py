@@ -16,7 +16,8 @@ from typing import Any
 from urbanssl.errors import Problem, SettingsError
 from urbanssl.recipe_file import recipe_file
 from urbanssl.scenes.sheet import Scene, read_sheet
-from urbanssl.settings import ArmSettings, Budget, Settings
+from urbanssl.settings import Settings
+from urbanssl.settings_training import ArmSettings, Budget
 
 #: Settings of a training stage that say where and how fast it runs, not what comes out.
 _WHERE = frozenset({"threads", "checkpoint_every"})

@@ -16,7 +16,7 @@ from urbanssl.artifacts import written_whole
 from urbanssl.settings import Settings
 
 _INTRODUCTION = """\
-<!-- Written by `python -m urbanssl.settings_docs` from src/urbanssl/settings.py: edit that. -->
+<!-- Written by `python -m urbanssl.settings_docs` from src/urbanssl/settings*.py. -->
 # Settings, key by key
 
 A run is described by one YAML file. Without one, `config.yaml` here is taken: the embedded city. To

@@ -11,7 +11,7 @@ from mmengine.registry import MODELS
 from torch import nn
 
 from urbanssl.engine.job import TrainJob
-from urbanssl.settings import Budget
+from urbanssl.settings_training import Budget
 
 RECIPE = """
 default_scope = "mmengine"

@@ -5,7 +5,7 @@ import pytest
 
 from urbanssl.engine.launch import command, environment, launch
 from urbanssl.errors import TrainingError
-from urbanssl.settings import Budget
+from urbanssl.settings_training import Budget
 
 
 def test_one_process_starts_plainly_and_many_under_torchrun(make_job, monkeypatch):

@@ -6,7 +6,7 @@ import pytest
 
 from urbanssl.engine.proposed_tiles import ProposedTiles, proposal_items
 from urbanssl.errors import TrainingError
-from urbanssl.settings import ProposalSettings
+from urbanssl.settings_training import ProposalSettings
 from urbanssl.ssl.proposals import propose_boxes
 
 

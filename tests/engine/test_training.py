@@ -12,7 +12,7 @@ from urbanssl.engine.job import TrainJob
 from urbanssl.engine.loop import StepLoop
 from urbanssl.engine.train import train
 from urbanssl.errors import TrainingError, WeightsError
-from urbanssl.settings import Budget
+from urbanssl.settings_training import Budget
 
 
 def test_training_writes_weights_and_a_curve(make_job):

@@ -24,7 +24,7 @@ from urbanssl.engine.train import train
 from urbanssl.engine.weight_files import weights_about
 from urbanssl.engine.weights import load_weights
 from urbanssl.errors import TrainingError
-from urbanssl.settings import Budget
+from urbanssl.settings_training import Budget
 
 MODELS = Path(__file__).parents[2] / "config" / "models"
 SWAV = """

@@ -6,7 +6,7 @@ import pytest
 
 from urbanssl.artifacts import table_about
 from urbanssl.errors import LabelError, SceneError
-from urbanssl.settings import ProposalSettings
+from urbanssl.settings_training import ProposalSettings
 from urbanssl.ssl.box_order import draw_order
 from urbanssl.ssl.colour import hsv_of
 from urbanssl.ssl.felzenszwalb import segment, sort_positive

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from urbanssl.settings import ProposalSettings
+from urbanssl.settings_training import ProposalSettings
 from urbanssl.stage import stage
 
 with stage(snakemake) as about:

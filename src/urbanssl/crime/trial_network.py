@@ -14,7 +14,7 @@ from urbanssl.engine.job import TrainJob
 from urbanssl.engine.launch import launch
 from urbanssl.features.extract import in_batches
 from urbanssl.features.networks import network_features
-from urbanssl.settings import Budget
+from urbanssl.settings_training import Budget
 
 Tiles = NDArray[np.uint8]
 Floats = NDArray[np.float32]

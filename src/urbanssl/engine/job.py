@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from urbanssl.artifacts import file_sha256, read_json, settings_hash, write_json
 from urbanssl.errors import Problem, TrainingError
-from urbanssl.settings import Budget, Init, ProposalSettings
+from urbanssl.settings_training import Budget, Init, ProposalSettings
 from urbanssl.stage import optional_path, paths, work_folder
 
 Stage = Literal["swav", "mae", "detreg", "detector"]

@@ -13,7 +13,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from urbanssl.artifacts import read_json, table_about
-from urbanssl.settings import ArmSettings, Settings
+from urbanssl.settings import Settings
+from urbanssl.settings_training import ArmSettings
 
 _RUN = re.compile(r"^(?P<arm>.+)_f(?P<fraction>[0-9.]+)_s(?P<seed>\d+)$")
 

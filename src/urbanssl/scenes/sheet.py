@@ -17,7 +17,8 @@ from typing import get_args
 
 from urbanssl.errors import Problem, SceneError
 from urbanssl.scenes.scene import LABEL_FORMATS, LABEL_SUFFIXES, RASTER_SUFFIXES, Scene
-from urbanssl.settings import Role, Settings
+from urbanssl.settings import Settings
+from urbanssl.settings_training import Role
 
 __all__ = ["COLUMNS", "Scene", "read_sheet"]
 

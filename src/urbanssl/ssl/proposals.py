@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from urbanssl.artifacts import written_whole
 from urbanssl.errors import SceneError
-from urbanssl.settings import ProposalSettings
+from urbanssl.settings_training import ProposalSettings
 from urbanssl.ssl.box_order import draw_order
 from urbanssl.ssl.boxes_from_file import boxes_from_file
 from urbanssl.ssl.selective_search import Regions, ranked_order, search
