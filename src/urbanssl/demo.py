@@ -190,7 +190,7 @@ class Follower:
         _say("\nnext steps")
         _say(f"  open {self.settings.root / 'report' / 'index.html'} in a browser")
         _say("  change a value in config/config.yaml and run again: only what it touches is redone")
-        _say("  your own imagery, labels and crime table: README.md, `Bring your own data`")
+        _say("  your own imagery, labels and crime table: README.md, `Your own data in five steps`")
 
 
 def _stop(process: subprocess.Popen[str]) -> None:

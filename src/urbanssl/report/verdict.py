@@ -70,7 +70,7 @@ def detection_words(results: Results) -> str:
     most = max(run.fraction for run in results.scored)
     full = [s for s in summarise(results.scored, "AP50") if s.fraction == most]
     best = max(full, key=lambda summary: summary.value)
-    sentences = [f"Among the detectors, {best.arm} found the most objects on the test tiles."]
+    sentences = [f"Among the detectors, {best.arm} did best on the test tiles (AP50)."]
     sentences += [_start_words(found) for found in differences(results, "AP")]
     return " ".join(sentences)
 
