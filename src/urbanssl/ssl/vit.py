@@ -32,7 +32,8 @@ def patch_projection(patch: int, width: int, hierarchical: bool = False) -> nn.M
     before = 3
     for left in range(halvings - 1, -1, -1):
         after = max(width >> left, 16)
-        layers += [nn.Conv2d(before, after, 2, 2), nn.BatchNorm2d(after)]
+        # A norm takes the mean away, and with it what a bias adds: its gradient is rounding alone.
+        layers += [nn.Conv2d(before, after, 2, 2, bias=False), nn.BatchNorm2d(after)]
         if left:
             layers.append(nn.GELU())
         before = after
