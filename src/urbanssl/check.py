@@ -20,8 +20,10 @@ from urbanssl.check_memory import gpu_gigabytes, memory_problems, trainings
 from urbanssl.errors import Problem, SettingsError, UrbansslError
 from urbanssl.load_settings import load_settings
 from urbanssl.plan import Plan
+from urbanssl.planned_hours import GPU_IN_CORES, SOURCE, Estimate, estimate
 from urbanssl.planned_jobs import Stage, planned_stages
 from urbanssl.settings import Settings, TileSettings
+from urbanssl.synthetic.layout import GSD
 
 #: Numbers of a tile that a network's feature set has at most: the channels of a ResNet-50.
 _NETWORK_FEATURES = 2048
@@ -72,6 +74,8 @@ def count_tiles(plan: Plan) -> tuple[dict[str, int], list[Problem]]:
     if plan.settings.embedded:
         city = plan.settings.city
         side = city.areas_per_side * city.area_px
+        if tiles.gsd is not None and tiles.grid == "pixel":
+            side = round(side * GSD / tiles.gsd)
         return {scene.name: _grid(side, side, tiles) for scene in plan.scenes}, []
     counts, problems = {}, []
     for scene in plan.scenes:
@@ -191,17 +195,7 @@ def _tell(
         f"{len(plan.scenes)} scenes ({len(plan.labelled)} labelled, {len(plan.study)} of the study "
         f"area), {sum(tiles.values()):,} tiles at most"
     )
-    _say("\njobs that would run, and what they ask for at most")
-    heading = ("stage", "jobs", "cores", "memory", "GPUs", "hours", "GPU hours")
-    _say("{:18} {:>6} {:>6} {:>9} {:>5} {:>8} {:>10}".format(*heading))
-    for stage in stages:
-        memory = _size(stage.memory_mb * 1e6)
-        _say(
-            f"{stage.rule:18} {stage.jobs:6d} {stage.cores:6d} {memory:>9} {stage.gpus:5d} "
-            f"{stage.hours:8.1f} {stage.gpu_hours:10.1f}"
-        )
-    hours, gpu_hours = sum(s.hours for s in stages), sum(s.gpu_hours for s in stages)
-    _say(f"{'together':18} {sum(s.jobs for s in stages):6d} {hours:38.1f} {gpu_hours:10.1f}")
+    _tell_jobs(stages, [estimate(stage, plan, tiles) for stage in stages], settings.root)
     _say("\ndisk, at most and without checkpoints")
     for name, size in disk.items():
         _say(f"{name:18} {_size(size):>12}")
@@ -210,6 +204,43 @@ def _tell(
         needed = gpu_gigabytes(recipe, budget)
         memory = "not known" if needed is None else f"about {needed:.0f} GB"
         _say(f"{rule} with {recipe}: {memory} of each GPU's memory")
+
+
+def _tell_jobs(stages: list[Stage], estimates: list[Estimate], root: Path) -> None:
+    _say("\njobs that would run: what one asks for, and what all of a stage will take (estimated)")
+    heading = ("stage", "jobs", "cores", "memory", "GPUs", "limit", "time", "GPU time")
+    _say("{:18} {:>6} {:>6} {:>9} {:>5} {:>8} {:>10} {:>10}".format(*heading))
+    for stage, takes in zip(stages, estimates, strict=True):
+        memory, mark = _size(stage.memory_mb * 1e6), " *" if takes.earlier else ""
+        _say(
+            f"{stage.rule:18} {stage.jobs:6d} {stage.cores:6d} {memory:>9} {stage.gpus:5d} "
+            f"{_time(stage.limit_hours):>8} {_time(takes.hours):>10} "
+            f"{_time(takes.gpu_hours):>10}{mark}"
+        )
+    hours = sum(takes.hours or 0 for takes in estimates)
+    gpu_hours = sum(takes.gpu_hours or 0 for takes in estimates)
+    jobs = sum(stage.jobs for stage in stages)
+    _say(f"{'together':18} {jobs:6d} {_time(hours):>42} {_time(gpu_hours):>10}")
+    if any(takes.earlier for takes in estimates):
+        _say(f"* as earlier jobs in {root} took")
+    if not all(takes.earlier for takes in estimates):
+        _say(
+            f"others by rates of {SOURCE}, a GPU taken as {GPU_IN_CORES} of them: right within a "
+            "few times at best. More cores are faster"
+        )
+    if any(takes.hours is None for takes in estimates):
+        _say(
+            "? a recipe that has not been timed yet: not in the sum; after a first run it is known"
+        )
+    _say("limit: how long SLURM lets one job run before it ends it")
+
+
+def _time(hours: float | None) -> str:
+    if hours is None:
+        return "?"
+    if not hours:
+        return "-"
+    return f"{max(1, round(60 * hours))} min" if hours < 1.5 else f"{hours:,.0f} h"
 
 
 def _size(count: float) -> str:

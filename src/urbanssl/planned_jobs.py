@@ -5,37 +5,84 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from urbanssl.errors import SettingsError
 
 #: Indented where the profile bundles its jobs.
 _RULE = re.compile(r"\s*(?:local)?rule (\w+):")
-_THREADS = re.compile(r"\s+threads: (\d+)")
+_LINE = re.compile(r"\s+(threads|resources|wildcards|benchmark): (.*)")
 _RESOURCE = re.compile(r"(runtime|mem_mb|gpu)=(\d+)")
 
 
 @dataclass
-class Stage:
-    """The jobs of one rule and what they ask for at their first attempt.
+class PlannedJob:
+    """A job and what it asks for at its first attempt.
 
     Attributes:
-        rule: the rule.
-        jobs: how many.
-        cores: cores of one job, at most.
-        memory_mb: memory of one job, at most.
-        gpus: GPUs of one job, at most.
-        hours: time limits of all jobs, added up.
-        gpu_hours: those hours times the GPUs held.
+        rule: its rule.
+        wildcards: values by name.
+        record: its benchmark file, of an earlier run if there is one.
+        cores: cores.
+        memory_mb: memory.
+        gpus: GPUs.
+        limit_hours: time limit.
     """
 
     rule: str
-    jobs: int = 0
+    wildcards: dict[str, str] = field(default_factory=dict)
+    record: Path | None = None
     cores: int = 1
     memory_mb: int = 0
     gpus: int = 0
-    hours: float = 0.0
-    gpu_hours: float = 0.0
+    limit_hours: float = 0.0
+
+    def take(self, what: str, said: str) -> None:
+        """Take in a line that a dry run prints of the job."""
+        if what == "threads":
+            self.cores = int(said)
+        elif what == "benchmark":
+            self.record = Path(said)
+        elif what == "wildcards":
+            self.wildcards = dict(pair.split("=", 1) for pair in said.split(", "))
+        else:
+            asked = {name: int(number) for name, number in _RESOURCE.findall(said)}
+            self.memory_mb, self.gpus = asked.get("mem_mb", 0), asked.get("gpu", 0)
+            self.limit_hours = asked.get("runtime", 0) / 60
+
+
+@dataclass
+class Stage:
+    """The jobs of one rule, and the most that one of them asks for."""
+
+    rule: str
+    planned: list[PlannedJob] = field(default_factory=list)
+
+    @property
+    def jobs(self) -> int:
+        """How many."""
+        return len(self.planned)
+
+    @property
+    def cores(self) -> int:
+        """Cores of one job, at most."""
+        return max(job.cores for job in self.planned)
+
+    @property
+    def memory_mb(self) -> int:
+        """Memory of one job, at most."""
+        return max(job.memory_mb for job in self.planned)
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of one job, at most."""
+        return max(job.gpus for job in self.planned)
+
+    @property
+    def limit_hours(self) -> float:
+        """Time limit of one job, at most."""
+        return max(job.limit_hours for job in self.planned)
 
 
 def planned_stages(configfile: str, profile: str | None) -> list[Stage]:
@@ -60,18 +107,11 @@ def planned_stages(configfile: str, profile: str | None) -> list[Stage]:
 def read_plan(text: str) -> list[Stage]:
     """Return the jobs that a dry run prints, by rule."""
     stages: dict[str, Stage] = {}
-    stage = Stage("")
+    job = PlannedJob("")
     for line in text.splitlines():
         if named := _RULE.match(line):
-            stage = stages.setdefault(named[1], Stage(named[1]))
-            stage.jobs += 1
-        elif threads := _THREADS.match(line):
-            stage.cores = max(stage.cores, int(threads[1]))
-        elif line.strip().startswith("resources:"):
-            asked = {name: int(number) for name, number in _RESOURCE.findall(line)}
-            hours, gpus = asked.get("runtime", 0) / 60, asked.get("gpu", 0)
-            stage.memory_mb = max(stage.memory_mb, asked.get("mem_mb", 0))
-            stage.gpus = max(stage.gpus, gpus)
-            stage.hours += hours
-            stage.gpu_hours += hours * gpus
+            job = PlannedJob(named[1])
+            stages.setdefault(named[1], Stage(named[1])).planned.append(job)
+        elif told := _LINE.match(line):
+            job.take(told[1], told[2])
     return [stage for stage in stages.values() if stage.rule != "all"]

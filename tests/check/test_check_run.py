@@ -27,8 +27,12 @@ rule pretrain_swav:
     threads: 8
     resources: tmpdir=<TBD>, runtime=1440, gpu=2, mem_mb=32000, mem=32 GB
 rule tile_scene:
+    benchmark: run/benchmarks/tile_scene/a.tsv
+    wildcards: scene=a
     resources: tmpdir=<TBD>, runtime=30, mem_mb=2000, mem=2 GB
 rule tile_scene:
+    benchmark: run/benchmarks/tile_scene/b.tsv
+    wildcards: scene=b
     resources: tmpdir=<TBD>, runtime=30, mem_mb=2000, mem=2 GB
 rule all:
     input: run/report/index.html
@@ -62,11 +66,12 @@ def test_gpus_are_missed_where_the_partition_has_none_or_another_model():
     assert mae.remedy == "there are: a100, v100"
 
 
-def test_the_plan_adds_up_hours_and_gpu_hours():
+def test_the_plan_tells_what_a_job_of_a_stage_asks_for():
     swav, tiles = read_plan(DRY_RUN)
     assert (swav.jobs, swav.cores, swav.memory_mb, swav.gpus) == (1, 8, 32000, 2)
-    assert (swav.hours, swav.gpu_hours) == (24.0, 48.0)
-    assert (tiles.jobs, tiles.hours, tiles.gpu_hours) == (2, 1.0, 0.0)
+    assert (swav.limit_hours, tiles.limit_hours) == (24.0, 0.5)
+    assert [job.wildcards for job in tiles.planned] == [{"scene": "a"}, {"scene": "b"}]
+    assert tiles.planned[0].record == Path("run/benchmarks/tile_scene/a.tsv")
 
 
 def test_a_disk_too_small_is_told_with_both_sizes(tmp_path, monkeypatch):
