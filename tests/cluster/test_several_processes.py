@@ -10,7 +10,7 @@ import pytest
 from cluster_run import HERE, MAE, ON_ONE_CORE, PATIENCE, SETTINGS, Project
 from safetensors.numpy import load_file
 
-pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("several processes")]
+pytestmark = pytest.mark.cluster
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,6 @@ from urbanssl.planned_jobs import read_plan
 
 pytestmark = pytest.mark.cluster
 
-#: One process runs the workflow while others have something else to do.
-whole_run = pytest.mark.xdist_group("whole run")
-
 #: What the longest jobs ask for: cores, megabytes, minutes.
 TRAINING = (8, 32000, 1440)
 TRAININGS = ("pretrain_swav", "pretrain_detreg", "train_detector")
@@ -45,7 +42,6 @@ def groups() -> dict[str, str]:
     return profile()["groups"]
 
 
-@whole_run
 def test_every_rule_asks_for_its_cores_memory_and_time(finished):
     planned = {
         stage.rule: (stage.memory_mb, round(60 * stage.limit_hours))
@@ -59,13 +55,11 @@ def test_every_rule_asks_for_its_cores_memory_and_time(finished):
     assert {rule: jobs[rule] for rule in TRAININGS} == dict.fromkeys(TRAININGS, TRAINING)
 
 
-@whole_run
 def test_every_job_ran_in_the_partition_and_was_well(finished):
     assert {job["Partition"] for job in finished.jobs()} == {"work"}
     assert {job["JobState"] for job in finished.jobs()} == {"COMPLETED"}
 
 
-@whole_run
 def test_jobs_of_many_scenes_share_places_in_the_queue(finished):
     names = {f"{group}_{rule}" for rule, group in groups().items()}
     bundles = [rule for rule, _ in rules_and_jobs(finished) if rule.startswith(tuple(names))]
@@ -76,20 +70,17 @@ def test_jobs_of_many_scenes_share_places_in_the_queue(finished):
     assert len(bundles) <= len(groups()) + 1
 
 
-@whole_run
 def test_every_job_leaves_a_log_where_the_profile_says(finished):
     logs = list((finished.folder / "logs" / "slurm").rglob("*.log"))
     numbers = {re.search(r"(\d+)\.log$", log.name)[1] for log in logs}
     assert numbers == {job["JobId"] for job in finished.jobs()}
 
 
-@whole_run
 def test_the_report_and_the_whole_of_the_run_are_there(finished):
     assert (finished.folder / "run/report/index.html").stat().st_size > 10_000
     assert "detr-detreg" in (finished.folder / "run/report/index.html").read_text()
 
 
-@whole_run
 def test_the_efficiency_report_tells_of_the_trainings(finished):
     if not finished.slurm.accounts:
         pytest.skip("no accounting database here: slurmdbd or MariaDB is missing")
