@@ -20,7 +20,7 @@ from urbanssl.check_memory import gpu_gigabytes, memory_problems, trainings
 from urbanssl.errors import Problem, SettingsError, UrbansslError
 from urbanssl.load_settings import load_settings
 from urbanssl.plan import Plan
-from urbanssl.planned_hours import GPU_IN_CORES, SOURCE, Estimate, estimate
+from urbanssl.planned_hours import GPU_IN_CORES, SOURCE, Estimate, Estimator
 from urbanssl.planned_jobs import Stage, planned_stages
 from urbanssl.settings import Settings, TileSettings
 from urbanssl.synthetic.layout import GSD
@@ -195,7 +195,8 @@ def _tell(
         f"{len(plan.scenes)} scenes ({len(plan.labelled)} labelled, {len(plan.study)} of the study "
         f"area), {sum(tiles.values()):,} tiles at most"
     )
-    _tell_jobs(stages, [estimate(stage, plan, tiles) for stage in stages], settings.root)
+    estimator = Estimator(plan, tiles)
+    _tell_jobs(stages, [estimator.of(stage) for stage in stages], settings.root)
     _say("\ndisk, at most and without checkpoints")
     for name, size in disk.items():
         _say(f"{name:18} {_size(size):>12}")

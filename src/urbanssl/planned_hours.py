@@ -1,18 +1,19 @@
 """How many hours planned jobs will take, estimated before the first one is submitted.
 
 A job takes as long as it took before where its benchmark file is still there, or as long by tile as
-the jobs whose files lie beside it; a training goes by the images a second of its earlier log. Where
-there is no earlier run in the results folder, the rates below are taken. They are meant to tell an
-hour from a day, not two hours from three.
+the jobs of other scenes; a training goes by the images a second in the log of an earlier one with
+the same recipe and GPUs. Where the results folder holds no earlier run, the rates below are taken.
+They are meant to tell an hour from a day, not two hours from three.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+from urbanssl.artifacts import read_json
 from urbanssl.plan import Plan
 from urbanssl.planned_jobs import PlannedJob, Stage
 from urbanssl.settings_training import Budget
@@ -25,7 +26,7 @@ class Rate:
     Attributes:
         start: before its first unit of work: imports, reading.
         unit: for a unit of work.
-        of: the unit, a key of what `_units` counts.
+        of: the unit, one of those that `Estimator` counts.
     """
 
     start: float
@@ -74,7 +75,8 @@ RATES = {
     "find_drivers": Rate(5),
     "write_report": Rate(8),
 }
-#: The same for the feature sets that need no network.
+#: The same for the feature sets that need no network, and what each of these jobs takes before.
+_FEATURES_START = 3
 FEATURES = {
     "rcf": 0.025,
     "coordinates": 0.001,
@@ -99,116 +101,129 @@ class Estimate:
     earlier: bool
 
 
-def estimate(stage: Stage, plan: Plan, tiles: Mapping[str, int]) -> Estimate:
-    """Return what the jobs of a stage will take.
+class Estimator:
+    """Estimates of the stages of one plan; earlier runs are read once, whatever the number of jobs.
 
     Args:
-        stage: the stage.
         plan: the plan of the run.
         tiles: tiles of every scene.
     """
-    seconds = gpu_seconds = 0.0
-    earlier = True
-    for job in stage.planned:
-        before = _as_before(job, plan, tiles)
-        takes = _by_rate(job, plan, tiles) if before is None else before
-        if takes is None:
-            return Estimate(None, None, False)
-        earlier &= before is not None
-        seconds += takes
-        gpu_seconds += takes * job.gpus
-    return Estimate(seconds / 3600, gpu_seconds / 3600, earlier)
 
+    def __init__(self, plan: Plan, tiles: Mapping[str, int]) -> None:
+        self.plan, self.tiles = plan, tiles
+        self._beside = cache(_records)
+        crime = plan.settings.crime
+        self._units = {
+            "all tiles": sum(tiles.values()),
+            "labelled tiles": sum(tiles[scene.name] for scene in plan.labelled),
+            "study tiles": sum(tiles[scene.name] for scene in plan.study),
+            "scenes": len(plan.scenes),
+            "network steps": crime.network_steps,
+            "resamples": len(plan.settings.features.sets) * (crime.bootstrap + crime.permutations),
+        }
 
-def _training(job: PlannedJob, plan: Plan) -> tuple[str, int, Budget] | None:
-    """Return recipe, images and budget of a job that trains, None of others."""
-    if job.rule.startswith("pretrain_"):
-        stage = getattr(plan.settings.pretrain, job.rule.removeprefix("pretrain_"))
-        return stage.recipe, stage.steps * stage.batch_size, stage
-    if job.rule == "train_detector":
-        run, detect = plan.runs[job.wildcards["run"]], plan.settings.detect
-        return run.recipe, (run.settings.steps or detect.steps) * detect.batch_size, detect
-    return None
+    def of(self, stage: Stage) -> Estimate:
+        """Return what the jobs of a stage will take."""
+        seconds = gpu_seconds = 0.0
+        earlier = True
+        for job in stage.planned:
+            before = self._as_before(job)
+            takes = self._by_rate(job) if before is None else before
+            if takes is None:
+                return Estimate(None, None, False)
+            earlier &= before is not None
+            seconds += takes
+            gpu_seconds += takes * job.gpus
+        return Estimate(seconds / 3600, gpu_seconds / 3600, earlier)
 
-
-def _as_before(job: PlannedJob, plan: Plan, tiles: Mapping[str, int]) -> float | None:
-    """Return the seconds a job will take going by earlier ones, None where there are none."""
-    if trains := _training(job, plan):
-        log = next((path for path in _earlier_logs(job, plan) if path.is_file()), None)
-        if log is None:
+    def _as_before(self, job: PlannedJob) -> float | None:
+        """Return the seconds a job will take going by earlier ones, None where there are none."""
+        if trains := self._training(job):
+            recipe, images, budget = trains
+            paces = (_pace(log, recipe, budget.gpus) for log in self._earlier_logs(job))
+            pace = next((pace for pace in paces if pace is not None), None)
+            return None if pace is None else _NETWORK + images / pace
+        if job.record is None:
             return None
-        return _NETWORK + trains[1] / json.loads(log.read_text())["images_per_second"]
-    if job.record is None:
+        beside = self._beside(job.record.parent)
+        if job.record.stem in beside:
+            return beside[job.record.stem]
+        scenes = beside.keys() & self.tiles.keys()
+        counted = sum(self.tiles[scene] for scene in scenes)
+        if "scene" not in job.wildcards or not counted:
+            return None
+        return self._tiles_of(job) * sum(beside[scene] for scene in scenes) / counted
+
+    def _by_rate(self, job: PlannedJob) -> float | None:
+        """Return the seconds a job takes by the rates, None where there is none."""
+        cores = GPU_IN_CORES * job.gpus or 1
+        if trains := self._training(job):
+            recipe, images, budget = trains
+            image = TRAINING.get(recipe)
+            return None if image is None else _NETWORK + images * image / max(cores, budget.nodes)
+        tiles = self._tiles_of(job)
+        if job.rule in RATES:
+            rate = RATES[job.rule]
+            return rate.start + rate.unit * {**self._units, "tiles": tiles}[rate.of]
+        if job.wildcards.get("name") in FEATURES:
+            return _FEATURES_START + FEATURES[job.wildcards["name"]] * tiles
+        image = TRAINING.get(self._looking(job))
+        return None if image is None else _NETWORK + tiles * (_TILE + _LOOK * image / cores)
+
+    def _training(self, job: PlannedJob) -> tuple[str, int, Budget] | None:
+        """Return recipe, images and budget of a job that trains, None of others."""
+        if job.rule.startswith("pretrain_"):
+            stage = getattr(self.plan.settings.pretrain, job.rule.removeprefix("pretrain_"))
+            return Path(stage.recipe).stem, stage.steps * stage.batch_size, stage
+        if job.rule == "train_detector":
+            run, detect = self.plan.runs[job.wildcards["run"]], self.plan.settings.detect
+            steps = run.settings.steps or detect.steps
+            return Path(run.recipe).stem, steps * detect.batch_size, detect
         return None
-    if job.record.is_file():
-        return _recorded(job.record)
-    if job.record.parent.name == "benchmarks":  # beside it are other rules
+
+    def _earlier_logs(self, job: PlannedJob) -> list[Path]:
+        """Return where an earlier training of the same network would have left its log."""
+        root, runs = self.plan.settings.root, self.plan.runs
+        if job.rule != "train_detector":
+            return [root / "pretrain" / job.rule.removeprefix("pretrain_") / "log.json"]
+        names = sorted(runs, key=lambda name: name != job.wildcards["run"])  # its own first
+        return [root / "detect" / name / "log.json" for name in names]
+
+    def _looking(self, job: PlannedJob) -> str:
+        """Return the recipe of the network that a job looks at tiles with, empty if none does."""
+        name = job.wildcards.get("name")
+        if "run" in job.wildcards:
+            return Path(self.plan.runs[job.wildcards["run"]].recipe).stem
+        if name in ("swav", "mae"):
+            return Path(getattr(self.plan.settings.pretrain, name).recipe).stem
+        return Path(self.plan.feature_arm(name).recipe).stem if name else ""
+
+    def _tiles_of(self, job: PlannedJob) -> int:
+        """Return the tiles of a job: of its scene, or of all that scenes like it share."""
+        if scene := job.wildcards.get("scene"):
+            return self.tiles[scene]
+        return self._units["labelled tiles" if job.rule.endswith("_labelled") else "study tiles"]
+
+
+def _records(folder: Path) -> dict[str, float]:
+    """Return the seconds in the benchmark files of a folder, by the names of these."""
+    found = {path.stem: _recorded(path) for path in folder.glob("*.tsv")}
+    return {name: seconds for name, seconds in found.items() if seconds is not None}
+
+
+def _recorded(record: Path) -> float | None:
+    """Return the seconds in a benchmark file of Snakemake, None where it was not finished."""
+    try:
+        names, values = (line.split("\t") for line in record.read_text().splitlines()[:2])
+        return float(dict(zip(names, values, strict=True))["s"])
+    except (ValueError, KeyError):
         return None
-    beside = list(job.record.parent.glob("*.tsv"))
-    own = _units(job, plan, tiles)["tiles"]
-    done = sum(tiles.get(path.stem, own) for path in beside)
-    return own * sum(map(_recorded, beside)) / done if done else None
 
 
-def _earlier_logs(job: PlannedJob, plan: Plan) -> list[Path]:
-    """Return where an earlier training of the same network would have left its log."""
-    root = plan.settings.root
-    if job.rule != "train_detector":
-        return [root / "pretrain" / job.rule.removeprefix("pretrain_") / "log.json"]
-    own = plan.runs[job.wildcards["run"]]
-    runs = [own, *(run for run in plan.runs.values() if run.recipe == own.recipe)]
-    return [root / "detect" / run.name / "log.json" for run in runs]
-
-
-def _recorded(record: Path) -> float:
-    """Return the seconds in a benchmark file of Snakemake."""
-    names, values = record.read_text().splitlines()[:2]
-    return float(dict(zip(names.split("\t"), values.split("\t"), strict=True))["s"])
-
-
-def _by_rate(job: PlannedJob, plan: Plan, tiles: Mapping[str, int]) -> float | None:
-    """Return the seconds a job takes by the rates, None where its recipe has none."""
-    cores = GPU_IN_CORES * job.gpus or 1
-    if trains := _training(job, plan):
-        recipe, images, budget = trains
-        image = TRAINING.get(Path(recipe).stem)
-        return None if image is None else _NETWORK + images * image / max(cores, budget.nodes)
-    units = _units(job, plan, tiles)
-    if job.rule in RATES:
-        rate = RATES[job.rule]
-        return rate.start + rate.unit * units[rate.of]
-    name = job.wildcards.get("name")
-    if name in FEATURES:
-        return 3 + FEATURES[name] * units["tiles"]
-    image = TRAINING.get(Path(_looking(job, plan)).stem)
-    if image is None:
+def _pace(log: Path, recipe: str, gpus: int) -> float | None:
+    """Return the images a second of an earlier training, None unless it was of the same kind."""
+    if not log.is_file():
         return None
-    return _NETWORK + units["tiles"] * (_TILE + _LOOK * image / cores)
-
-
-def _looking(job: PlannedJob, plan: Plan) -> str:
-    """Return the recipe of the network that a job looks at tiles with."""
-    if "run" in job.wildcards:
-        return plan.runs[job.wildcards["run"]].recipe
-    name = job.wildcards["name"]
-    if name in ("swav", "mae"):
-        return str(getattr(plan.settings.pretrain, name).recipe)
-    return plan.feature_arm(name).recipe
-
-
-def _units(job: PlannedJob, plan: Plan, tiles: Mapping[str, int]) -> dict[str, int]:
-    """Return how much there is of each unit of work in a job."""
-    settings = plan.settings
-    labelled = sum(tiles[scene.name] for scene in plan.labelled)
-    study = sum(tiles[scene.name] for scene in plan.study)
-    scene = job.wildcards.get("scene")
-    of_job = labelled if job.rule.endswith("_labelled") else study
-    return {
-        "tiles": of_job if scene is None else tiles[scene],
-        "all tiles": sum(tiles.values()),
-        "labelled tiles": labelled,
-        "scenes": len(plan.scenes),
-        "network steps": settings.crime.network_steps,
-        "resamples": len(settings.features.sets)
-        * (settings.crime.bootstrap + settings.crime.permutations),
-    }
+    told = read_json(log)
+    same = told.get("recipe") == recipe and told.get("gpus") == gpus
+    return float(told["images_per_second"]) if same else None

@@ -103,6 +103,17 @@ def test_tiles_are_counted_as_they_will_be_cut_and_broken_rasters_named(tmp_path
     assert ["bad.tif" in problem.where for problem in problems] == [True]
 
 
+def test_the_city_has_as_many_tiles_as_its_ground_gives_at_the_wanted_size_of_pixels():
+    def tiles_at(gsd):
+        tiles = {"size": 128, "overlap": 0, "gsd": gsd}
+        counted, _ = check.count_tiles(Plan(Settings.model_validate({"tiles": tiles})))
+        return set(counted.values())
+
+    (fine,), (coarse,) = tiles_at(None), tiles_at(0.6)
+    assert tiles_at(0.3) == {fine}
+    assert 3 < fine / coarse <= 4
+
+
 def test_a_crime_table_without_a_needed_column_is_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     square = gpd.GeoDataFrame({"area_id": ["1"], "region": ["r"]}, geometry=[box(0, 0, 1, 1)])
@@ -165,4 +176,5 @@ def test_the_embedded_city_passes_and_its_plan_is_told(tmp_path, capsys):
     assert check.main(["--configfile", str(tmp_path / "city.yaml")]) == 0
     told = capsys.readouterr().out
     assert "train_detector" in told
+    assert "?" not in told  # every job has an estimate
     assert "nothing is in the way" in told

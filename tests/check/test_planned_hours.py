@@ -1,15 +1,18 @@
 """Hours that jobs will take: as earlier ones took, or by rates, or not known."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from urbanssl import planned_hours
 from urbanssl.plan import Plan
-from urbanssl.planned_hours import RATES, TRAINING, estimate
+from urbanssl.planned_hours import RATES, TRAINING, Estimator
 from urbanssl.planned_jobs import PlannedJob, Stage
 from urbanssl.settings import Settings
 
+ROOT = Path(__file__).parents[2]
 SHEET = "scene,path,role,labels,labels_format,area,region,date,gsd\n"
 TILES = {"a": 1000, "b": 3000}
 
@@ -59,37 +62,70 @@ def recorded(path, seconds):
 
 
 def test_without_an_earlier_run_jobs_go_by_rate_and_tiles(plan):
-    found, rate = estimate(tiling("a", "b"), plan, TILES), RATES["tile_scene"]
+    found, rate = Estimator(plan, TILES).of(tiling("a", "b")), RATES["tile_scene"]
     assert found.hours == pytest.approx((2 * rate.start + 4000 * rate.unit) / 3600)
     assert (found.gpu_hours, found.earlier) == (0, False)
 
 
 def test_a_job_takes_as_long_as_before_and_others_as_long_by_tile(plan):
     recorded(Path("run/benchmarks/tile_scene/a.tsv"), 50)
-    found = estimate(tiling("a", "b"), plan, TILES)
+    found = Estimator(plan, TILES).of(tiling("a", "b"))
     assert found.hours == pytest.approx((50 + 150) / 3600)
     assert found.earlier
 
 
+def test_a_record_that_was_not_finished_counts_as_none(plan):
+    recorded(Path("run/benchmarks/tile_scene/b.tsv"), 60)
+    Path("run/benchmarks/tile_scene/a.tsv").write_text("s\th:m:s\n")
+    assert Estimator(plan, TILES).of(tiling("a")).hours == pytest.approx(20 / 3600)
+
+
+def test_records_are_read_once_whatever_the_number_of_jobs(plan, monkeypatch):
+    read = []
+    monkeypatch.setattr(planned_hours, "_recorded", lambda path: read.append(path) or 50.0)
+    recorded(Path("run/benchmarks/tile_scene/a.tsv"), 50)
+    Estimator(plan, TILES).of(tiling("a", "b", "b", "b"))
+    assert len(read) == 1
+
+
+def logged(plan, **about):
+    log = plan.settings.root / "pretrain/swav/log.json"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    told = {"recipe": "swav_tiny", "gpus": 0, "images_per_second": 16.0, **about}
+    log.write_text(json.dumps(told))
+
+
 def test_a_training_goes_by_its_images_and_by_the_speed_of_an_earlier_one(plan):
-    by_rate = estimate(swav(plan), plan, TILES)
+    by_rate = Estimator(plan, TILES).of(swav(plan))
     assert by_rate.hours == pytest.approx((10 + 3200 * TRAINING["swav_tiny"]) / 3600)
-    log = Path(plan.settings.root) / "pretrain/swav/log.json"
-    log.parent.mkdir(parents=True)
-    log.write_text(json.dumps({"images_per_second": 16.0}))
-    earlier = estimate(swav(plan), plan, TILES)
+    assert not by_rate.earlier
+    logged(plan)
+    earlier = Estimator(plan, TILES).of(swav(plan))
     assert earlier.hours == pytest.approx((10 + 200) / 3600)
     assert earlier.earlier
-    assert not by_rate.earlier
+
+
+@pytest.mark.parametrize("about", [{"recipe": "swav_r50"}, {"gpus": 4}])
+def test_the_speed_of_another_recipe_or_of_other_gpus_is_not_taken(plan, about):
+    logged(plan, **about)
+    assert not Estimator(plan, TILES).of(swav(plan)).earlier
 
 
 def test_hours_of_gpus_are_those_of_the_job_times_its_gpus(planned):
     plan = planned(gpus=2)
-    found = estimate(swav(plan), plan, TILES)
+    found = Estimator(plan, TILES).of(swav(plan))
     assert found.gpu_hours == pytest.approx(2 * found.hours)
 
 
 def test_a_recipe_that_was_never_timed_is_not_guessed(planned):
     plan = planned(recipe="config/models/own.py")
-    found = estimate(swav(plan), plan, TILES)
+    found = Estimator(plan, TILES).of(swav(plan))
     assert (found.hours, found.gpu_hours) == (None, None)
+
+
+def test_every_rule_of_the_workflow_has_an_estimate():
+    text = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
+    trained = {"pretrain_swav", "pretrain_mae", "pretrain_detreg", "train_detector"}
+    looking = {"predict_scene", "predict_labelled", "extract_features"}
+    rules = set(re.findall(r"rule (?:\w+ as )?(\w+)(?::| with:)", text))
+    assert rules - trained - looking == set(RATES)

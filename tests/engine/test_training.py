@@ -23,6 +23,7 @@ def test_training_writes_weights_and_a_curve(make_job):
     assert log["curve"][-1]["loss"] < log["curve"][0]["loss"]
     assert log["curve"][0]["lr"] == pytest.approx(0.1)
     assert log["images_per_second"] > 0
+    assert (log["recipe"], log["gpus"]) == (job.recipe.stem, 0)  # estimates go by these
     assert "last.weight" in load_file(job.output_weights)
 
 

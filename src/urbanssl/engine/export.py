@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,6 +36,8 @@ def export(job: TrainJob, model: Any, loop: Any, loaded: Mapping[str, Any]) -> N
     state = model.exported_state() if hasattr(model, "exported_state") else model.state_dict()
     _refuse_not_finite(state)
     log = {
+        "recipe": job.recipe.stem,
+        "gpus": job.settings.gpus,
         "curve": loop.curve.points,
         "steps": loop.max_iters,
         "seconds": loop.seconds,
@@ -74,7 +75,7 @@ def model_card(job: TrainJob, facts: Mapping[str, Any], log: Mapping[str, Any]) 
         for entry in log["probe"]
     ]
     lines = [
-        f"# {job.stage.upper()} weights, {Path(job.recipe).stem}",
+        f"# {job.stage.upper()} weights, {job.recipe.stem}",
         "",
         f"- Data: tiles of {len(scenes)} scenes ({', '.join(scenes)}), without labels.",
         f"- Training: {given.steps} steps of {given.batch_size} tiles, seed {job.seed}, "
