@@ -111,7 +111,7 @@ class Estimator:
 
     def __init__(self, plan: Plan, tiles: Mapping[str, int]) -> None:
         self.plan, self.tiles = plan, tiles
-        self._beside = cache(_records)
+        self._records, self._seconds_per_tile = cache(_records), cache(self._by_tile)
         crime = plan.settings.crime
         self._units = {
             "all tiles": sum(tiles.values()),
@@ -145,14 +145,19 @@ class Estimator:
             return None if pace is None else _NETWORK + images / pace
         if job.record is None:
             return None
-        beside = self._beside(job.record.parent)
-        if job.record.stem in beside:
-            return beside[job.record.stem]
-        scenes = beside.keys() & self.tiles.keys()
-        counted = sum(self.tiles[scene] for scene in scenes)
-        if "scene" not in job.wildcards or not counted:
-            return None
-        return self._tiles_of(job) * sum(beside[scene] for scene in scenes) / counted
+        folder = job.record.parent
+        before = self._records(folder).get(job.record.stem)
+        if before is None and "scene" in job.wildcards:
+            pace = self._seconds_per_tile(folder)
+            before = None if pace is None else pace * self._tiles_of(job)
+        return before
+
+    def _by_tile(self, folder: Path) -> float | None:
+        """Return the seconds by tile of the scenes that have a benchmark file in a folder."""
+        records = self._records(folder)
+        scenes = records.keys() & self.tiles.keys()
+        tiles = sum(self.tiles[scene] for scene in scenes)
+        return sum(records[scene] for scene in scenes) / tiles if tiles else None
 
     def _by_rate(self, job: PlannedJob) -> float | None:
         """Return the seconds a job takes by the rates, None where there is none."""
