@@ -35,7 +35,7 @@ class Rate:
 
 
 #: Where the rates below come from; the report of the check says it.
-SOURCE = "one core (Intel or AMD server, 2026-11-25)"
+SOURCE = "one core (Intel Xeon, 2026-11-25)"
 
 #: Seconds of one core to train on one image, by recipe: logs of the embedded city's demo. The full
 #: recipes have not been timed: no GPU was at hand.
@@ -53,7 +53,8 @@ _LOOK, _TILE = 1 / 3, 0.02
 #: Cores that do as much as a GPU: a cautious round number, held against no GPU yet.
 GPU_IN_CORES = 50
 
-#: The embedded city's demo (tiles of 128 pixels, CPU time); judging: `benchmarks/crime.py`.
+#: The embedded city's demo (tiles of 128 pixels, CPU time). Judging: `benchmarks/crime.py`, which has
+#: 3,000 areas; fewer take less. How far off they are: `benchmarks/RESULTS.md`.
 RATES = {
     "draw_city": Rate(2, 0.008, "all tiles"),
     "survey_scene": Rate(2, 0.001),
