@@ -53,7 +53,7 @@ _LOOK, _TILE = 1 / 3, 0.02
 #: Cores that do as much as a GPU: a cautious round number, held against no GPU yet.
 GPU_IN_CORES = 50
 
-#: The embedded city's demo (tiles of 128 pixels, CPU time). Judging: `benchmarks/crime.py`, which has
+#: The embedded city's demo (tiles of 128 pixels, CPU time). Judging: `benchmarks/crime.py`, with
 #: 3,000 areas; fewer take less. How far off they are: `benchmarks/RESULTS.md`.
 RATES = {
     "draw_city": Rate(2, 0.008, "all tiles"),
