@@ -76,6 +76,12 @@ def test_tensor_of_another_shape_is_named_with_both_shapes(tmp_path):
         load_weights(nn.Linear(3, 2, bias=False), tmp_path / "w.safetensors")
 
 
+@pytest.mark.parametrize("name", ["w.safetensors", "w.pth"])
+def test_a_file_that_is_not_there_is_not_called_damaged(tmp_path, name):
+    with pytest.raises(WeightsError, match=r"is not there\n.*give the path"):
+        load_weights(nn.Linear(3, 2), tmp_path / name)
+
+
 def test_skipped_names_may_be_missing(tmp_path):
     write_weights(tmp_path / "w.safetensors", {"bias": torch.ones(2)}, {})
     model = nn.Linear(3, 2)

@@ -51,8 +51,10 @@ def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], Kind]:
         name -> tensor with containers and wrappers' prefixes removed, and the kind.
 
     Raises:
-        WeightsError: the file cannot be read or holds no tensors.
+        WeightsError: the file is not there, cannot be read or holds no tensors.
     """
+    if not path.is_file():
+        raise WeightsError.at(path, "is not there", "give the path of a file of weights")
     content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
     state = _unwrap(content)
     if not state:
