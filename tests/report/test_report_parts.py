@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,7 +7,7 @@ import pytest
 from urbanssl.report.crime_maps import rate_straddles_median
 from urbanssl.report.drawing import Album, drawing
 from urbanssl.report.pictures import iou, match
-from urbanssl.report.verdict import in_words
+from urbanssl.report.verdict import further_reasons, in_words
 from urbanssl.report.wording import duration, number, signed, with_interval
 
 
@@ -36,6 +38,14 @@ def test_small_counts_leave_open_whether_a_rate_is_high():
 def test_scores_are_taken_out_of_the_verdict_in_words():
     told = "mae: not better than guessing (AUC 0.51, 95 % interval 0.40 to 0.60)."
     assert in_words(told) == "mae: not better than guessing."
+
+
+def test_a_reason_that_the_sentence_gives_already_is_not_listed_again():
+    reasons = ["Only 3 areas are usable.", "The usable areas lie in 1 region."]
+    headline = "No statement can be made: only 3 areas are usable."
+    crime = {"verdict": {"headline": headline, "reasons": reasons}}
+    assert further_reasons(SimpleNamespace(crime=crime)) == reasons[1:]
+    assert further_reasons(SimpleNamespace(crime=None)) == []
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from urbanssl.report.crime_details import details
 from urbanssl.report.crime_maps import area_maps
 from urbanssl.report.drawing import Album
 from urbanssl.report.gather import Results
-from urbanssl.report.verdict import crime_sentence, refused, truth_words
+from urbanssl.report.verdict import crime_sentence, further_reasons, refused, truth_words
 from urbanssl.report.wording import (
     bounds_of,
     counted,
@@ -106,9 +106,7 @@ def _held_out(crime: Mapping[str, Any]) -> Iterator[Block]:
 
 def _refusal(results: Results, album: Album) -> Iterator[Block]:
     yield Note(crime_sentence(results), "verdict")
-    crime = results.crime or {}
-    reasons = [str(reason) for reason in (crime.get("verdict") or {}).get("reasons") or []]
-    if reasons:
+    if reasons := further_reasons(results):
         yield Items(reasons)
     yield Prose(
         "No accuracy is shown, since any number would be read as a finding. The recorded rates "

@@ -48,14 +48,19 @@ def crime_sentence(results: Results) -> str:
 
 def verdict_section(results: Results) -> Section:
     """Return the verdict in words, without a number."""
-    headline = in_words(crime_sentence(results))
-    blocks: list[Block] = [Note(headline, "verdict")]
-    verdict = (results.crime or {}).get("verdict") or {}
-    reasons = [in_words(str(reason)) for reason in verdict.get("reasons") or []]
-    if any(reason not in headline for reason in reasons):
-        blocks.append(Items(reasons))
+    blocks: list[Block] = [Note(in_words(crime_sentence(results)), "verdict")]
+    if reasons := further_reasons(results):
+        blocks.append(Items([in_words(reason) for reason in reasons]))
     blocks.append(Prose(detection_words(results)))
     return Section("verdict", "What this run shows", blocks)
+
+
+def further_reasons(results: Results) -> list[str]:
+    """Return the reasons of the verdict on crime that its sentence does not give already."""
+    verdict = (results.crime or {}).get("verdict") or {}
+    said = crime_sentence(results).lower()
+    reasons = [str(reason) for reason in verdict.get("reasons") or []]
+    return [reason for reason in reasons if reason.lower().rstrip(".") not in said]
 
 
 def in_words(sentence: str) -> str:
