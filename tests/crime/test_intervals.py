@@ -36,7 +36,7 @@ def jackknife(scores):
     return (groups - 1) ** 2 * scores[:, 1:].var(axis=1) / (groups - 1)
 
 
-def test_scores_made_of_pairs_of_regions_hide_half_their_variance_when_predictions_are_kept():
+def test_variance_of_scores_made_of_pairs_of_regions_lies_between_half_and_twice_of_it():
     rng = np.random.default_rng(0)
     drawn = [scores_of_pairs(12, 20, rng) for _ in range(600)]
     truth = np.var([scores[0, 0] for scores in drawn])
@@ -44,7 +44,7 @@ def test_scores_made_of_pairs_of_regions_hide_half_their_variance_when_predictio
     taken = np.mean([influence(scores).var() / 11 for scores in drawn]) / truth
     assert 0.35 < kept < 0.6
     assert 1.7 < refitted < 2.6
-    assert 0.85 < taken < 1.2
+    assert 1.05 < taken < 1.5
 
 
 @pytest.mark.parametrize("groups", [4, 8])

@@ -16,7 +16,7 @@ from urbanssl.crime.scores import left_out
 @pytest.fixture(scope="module")
 def signal(tmp_path_factory):
     folder = tmp_path_factory.mktemp("signal")
-    return run_judge(folder, write_study(folder, np.random.default_rng(1), signal=1.0))
+    return run_judge(folder, write_study(folder, np.random.default_rng(1), 6, signal=1.0))
 
 
 @pytest.fixture(scope="module")

@@ -46,7 +46,7 @@ SETS = ("objects", "mae", "coordinates", "rcf", "histogram", "texture")
 #: Feature sets of tiles that a careless study might take.
 TILE_SETS = ("mae", "rcf", "histogram", "texture")
 #: Regions whose imagery is drawn, and those of which only the truth is needed.
-DRAWN, COUNTED = 40, 200
+DRAWN, COUNTED = 120, 200
 #: Resamples and exchanges of a trial: fewer than a report's, the same rules.
 RULES = CrimeSettings.model_validate({"bootstrap": 400, "permutations": 200})
 
@@ -177,7 +177,8 @@ def main() -> None:
     made = (
         f"Written on {datetime.datetime.now(datetime.UTC):%Y-%m-%d} by `python -m "
         f"urbanssl.crime.validation {' '.join(sys.argv[1:])}`: seed {given.seed}, "
-        f"{minutes:.0f} minutes in {given.processes} processes."
+        f"{minutes:.0f} minutes in {given.processes} processes, {DRAWN} regions with imagery and "
+        f"{COUNTED} of true counts alone."
     )
     text, passed = page(found, plans(given.draws), real, made)
     with written_whole(given.page) as temporary:

@@ -186,7 +186,7 @@ _TAIL = """## What is compared with what
   that the city was built by.
 - The **truth** of an interval without a link is 0.5 exactly. With a link it is the mean AUC of all
   draws: what a study of this size can expect. Regions are drawn anew for each draw, so their spread
-  is part of the trial; with imagery from a pool of 40, so draws share some regions.
+  is part of the trial; with imagery they come from the smaller pool, so draws share some regions.
 - **objects** are the true counts. **mae** is a masked autoencoder like the demo's, trained for 120
   steps on the tiles of one region that no draw studies; the others are baselines.
 - Random splits of **tiles** give each tile its area's label and resample tiles one by one, as a
