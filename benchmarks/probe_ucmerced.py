@@ -1,6 +1,6 @@
 """What pretraining without labels learns from real tiles: probes on UC Merced, one table.
 
-    python benchmarks/probe_ucmerced.py --minutes 50 --seeds 3 --out results/ucmerced
+    python benchmarks/probe_ucmerced.py --steps 600 --threads 1    # some 40 minutes a seed
     python benchmarks/probe_ucmerced.py --steps 5 --seeds 1 --most 200     # a trial of a minute
 
 Pretrains on the 1,680 training images without their labels, then asks the frozen features for the
@@ -99,6 +99,12 @@ def replace_steps(budget, steps):
     return Budget(**{**budget.model_dump(), "steps": steps})
 
 
+def features(network, images, options):
+    """Return the features of a network; SwAV's see images as large as its windows show them."""
+    size = options.look if network.view_kind.size < options.look else None
+    return features_of(network, images, size)
+
+
 def supervised(recipe, images, known, seed, options):
     """Train the backbone with labels from scratch; return its accuracy on the test part."""
     torch.manual_seed(seed)
@@ -112,7 +118,7 @@ def supervised(recipe, images, known, seed, options):
     steps = options.supervised_steps
     optimizer = torch.optim.AdamW(parameters, 1e-3, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=steps)
-    kind = CropKind(1, options.size * 3 // 4, (0.3, 1.0))
+    kind = CropKind(1, network.view_kind.size, (0.3, 1.0))
     colours = Colours(jitter=(0.3, 0.3, 0.3, 0.05), grey_share=0.0, blur_share=0.0)
     rng = np.random.default_rng(seed)
     network.train()
@@ -126,12 +132,12 @@ def supervised(recipe, images, known, seed, options):
         loss.backward()
         optimizer.step()
         schedule.step()
-    features = features_of(network, images)
+    found = features(network, images, options)
     with torch.inference_mode():
-        scores = head.cpu()(torch.from_numpy(features).float()).numpy()
+        scores = head.cpu()(torch.from_numpy(found).float()).numpy()
     test = ~known.learn
     own = float((scores.argmax(1) == known.labels)[test].mean())
-    return {**probe(features, known.labels, known.learn), "linear": own}
+    return {**probe(found, known.labels, known.learn), "linear": own}
 
 
 def random_convolutions(images, seed):
@@ -152,16 +158,20 @@ def one_seed(seed, images, known, options):
 
     def note(name, result):
         found[name] = result
-        print(f"seed {seed}  {name:28} k-NN {result['knn']:.3f}  linear {result['linear']:.3f}")
+        print(
+            f"seed {seed}  {name:28} k-NN {result['knn']:.3f}  linear {result['linear']:.3f}",
+            flush=True,
+        )
 
     note("colour histogram", asked(colour_histogram(images)))
     note("random convolutions", asked(random_convolutions(images, seed)))
     for stage in ("swav", "mae"):
         recipe = getattr(options, stage)
         torch.manual_seed(seed)
-        note(f"untrained, {stage}'s network", asked(features_of(build(recipe), images)))
+        untrained = asked(features(build(recipe), images, options))
+        note(f"untrained, {stage}'s network", untrained)
         network, log = pretrained(stage, recipe, seed, options)
-        note(stage, {**asked(features_of(network, images)), "seconds": log["seconds"]})
+        note(stage, {**asked(features(network, images, options)), "seconds": log["seconds"]})
     note("supervised from scratch", supervised(options.swav, images, known, seed, options))
     return found
 
@@ -184,17 +194,19 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    models = ROOT / "config" / "models"
+    models = ROOT / "benchmarks" / "ucmerced"
     parser.add_argument("--data", type=Path, default=ROOT / "../shared/data/ucmerced")
     parser.add_argument("--out", type=Path, default=Path("results/ucmerced"))
-    parser.add_argument("--swav", type=Path, default=models / "swav_tiny.py")
-    parser.add_argument("--mae", type=Path, default=models / "mae_tiny.py")
+    parser.add_argument("--swav", type=Path, default=models / "swav.py")
+    parser.add_argument("--mae", type=Path, default=models / "mae.py")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--minutes", type=float, default=50, help="of each pretraining")
     parser.add_argument("--steps", type=int, help="of each pretraining, in place of minutes")
-    parser.add_argument("--supervised-steps", type=int, default=1000)
-    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--supervised-steps", type=int, default=600)
+    parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--size", type=int, default=128, help="side of the images in pixels")
+    parser.add_argument("--look", type=int, default=96, help="side that SwAV's network is shown")
+    parser.add_argument("--first", type=int, default=0, help="first seed")
     parser.add_argument("--most", type=int, help="at most so many images: a trial")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--gpus", type=int, default=0)
@@ -203,7 +215,7 @@ def main():
     torch.set_num_threads(options.threads)
     images, known = load(options)
     seeds = []
-    for seed in range(options.seeds):
+    for seed in range(options.first, options.first + options.seeds):
         seeds.append(one_seed(seed, images, known, options))
         (options.out / "probes.json").write_text(json.dumps(seeds, indent=2))
     (options.out / "table.md").write_text(table_of(seeds) + "\n")
