@@ -19,6 +19,10 @@ if not workflow.overwrite_configfiles:
 report: "workflow/report/workflow.rst"
 
 
+# What jobs run in with `--software-deployment-method apptainer`: see docs/cluster.md.
+container: "urbanssl.sif"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/scenes.smk"
 include: "workflow/rules/tiles.smk"

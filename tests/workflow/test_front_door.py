@@ -1,6 +1,7 @@
 """What `snakemake` shows before anything runs: targets, graph, profiles, and wrong settings."""
 
 import copy
+import os
 import re
 import subprocess
 import sys
@@ -63,6 +64,32 @@ def test_the_picture_of_the_rules_is_that_of_the_workflow():
 
 def test_the_link_in_the_root_leads_to_the_slurm_profile():
     assert (ROOT / "slurm").resolve() == ROOT / "profiles" / "slurm"
+
+
+#: Notes the image and what is bound, and runs the command outside.
+STANDS_IN_FOR_APPTAINER = """#!/bin/bash
+if [[ $1 == --version ]]; then echo "apptainer version 1.4.5"; exit; fi
+echo "$*" >> "$NOTED"
+exec bash -c "${!#}"
+"""
+
+
+def test_jobs_run_in_the_image_when_apptainer_is_asked_for(fresh, tmp_path, monkeypatch):
+    stand_in = tmp_path / "bin" / "apptainer"
+    stand_in.parent.mkdir()
+    stand_in.write_text(STANDS_IN_FOR_APPTAINER)
+    stand_in.chmod(0o755)
+    monkeypatch.setenv(
+        "PATH", f"{stand_in.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    )
+    monkeypatch.setenv("NOTED", str(tmp_path / "noted"))
+    (fresh.folder / "urbanssl.sif").write_text("")
+    asked = ("--software-deployment-method", "apptainer", "--apptainer-args=--nv")
+    ran = fresh.snakemake("--cores", "1", *asked, "scenes")
+    assert ran.returncode == 0, ran.stdout
+    noted = (tmp_path / "noted").read_text().splitlines()
+    assert len(noted) >= 6
+    assert all(" --nv " in line and " urbanssl.sif bash -c " in line for line in noted)
 
 
 def rules_of_the_workflow() -> set[str]:
