@@ -1,15 +1,17 @@
-"""What a training step of each recipe keeps in memory, from which GPU memory is estimated.
+"""What a training step of each recipe keeps in memory and how long it takes on one core.
 
     python benchmarks/gpu_memory.py                       # all recipes of config/models
     python benchmarks/gpu_memory.py --recipes swav_r50 mae_vit-b
 
 Runs one forward pass on CPU and adds up what autograd keeps for the backward pass: the same tensors
-are kept on a GPU. Tiles are squares of the side that the recipe's networks take at most. The
-figures stand in `urbanssl/check_memory.py`.
+are kept on a GPU. Tiles are squares of the side that the recipe's networks take at most. Then a
+forward and backward pass is timed, the faster of two.  The figures stand in
+`urbanssl/check_memory.py` and `urbanssl/planned_hours.py`.
 """
 
 import argparse
 import tempfile
+import time
 from pathlib import Path
 
 import torch
@@ -80,6 +82,24 @@ def kept_bytes(config, model, side: int, images: int) -> int:
     return sum(kept.values())
 
 
+def pass_seconds(config, model, side: int, images: int) -> float:
+    """Return the CPU seconds of a forward and a backward pass on one core, the fewer of two."""
+    taken = []
+    for _ in range(2):
+        began = time.process_time()
+        losses = forward(config, model, side, images)
+        parts = [
+            value
+            for key, found in losses.items()
+            if "loss" in key
+            for value in (found if isinstance(found, list) else [found])
+        ]
+        sum(parts).backward()
+        model.zero_grad()
+        taken.append(time.process_time() - began)
+    return min(taken)
+
+
 def main():
     """Measure each recipe and print its row of the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
@@ -87,7 +107,7 @@ def main():
     parser.add_argument("--recipes", nargs="+", default=names, choices=names)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    print("recipe, side (px), parameters (millions), MB kept an image")
+    print("recipe, side (px), parameters (millions), MB kept an image, seconds an image")
     with tempfile.TemporaryDirectory() as folder:
         for name in options.recipes:
             config = house_recipe(MODELS_FOLDER / f"{name}.py", 1000)
@@ -101,7 +121,9 @@ def main():
             images = 1 if config.default_scope == "mmdet" else 2
             kept = kept_bytes(config, model, side, images) / images
             millions = sum(parameter.numel() for parameter in model.parameters()) / 1e6
-            print(f"{name}, {side}, {millions:.1f}, {kept / 1e6:.0f}", flush=True)
+            seconds = pass_seconds(config, model, side, images) / images
+            figures = f"{millions:.1f}, {kept / 1e6:.0f}, {seconds:.3g}"
+            print(f"{name}, {side}, {figures}", flush=True)
 
 
 if __name__ == "__main__":

@@ -37,14 +37,19 @@ class Rate:
 #: Where the rates below come from; the report of the check says it.
 SOURCE = "one core (Intel Xeon, 2026-11-25)"
 
-#: Seconds of one core to train on one image, by recipe: logs of the embedded city's demo. The full
-#: recipes have not been timed: no GPU was at hand.
+#: Seconds of one core to train on one image, by recipe. Of the small ones: logs of the embedded
+#: city's demo. Of the full ones: forward and backward passes, `benchmarks/gpu_memory.py`.
 TRAINING = {
     "swav_tiny": 0.038,
     "mae_tiny": 0.020,
     "detreg_tiny": 0.146,
     "deformable_detr_tiny": 0.078,
     "vitdet_tiny": 0.062,
+    "swav_r50": 0.87,
+    "mae_vit-b": 0.51,
+    "detreg_r50": 6.4,
+    "deformable_detr_r50": 31.0,
+    "vitdet_vit-b": 78.0,
 }
 #: Importing torch and mmdet, building a network, reading weights.
 _NETWORK = 10.0

@@ -123,6 +123,11 @@ def test_a_recipe_that_was_never_timed_is_not_guessed(planned):
     assert (found.hours, found.gpu_hours) == (None, None)
 
 
+def test_every_recipe_of_the_package_has_a_rate():
+    recipes = {path.stem for path in (ROOT / "config" / "models").glob("*.py")}
+    assert recipes == set(TRAINING)
+
+
 def test_every_rule_of_the_workflow_has_an_estimate():
     text = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
     trained = {"pretrain_swav", "pretrain_mae", "pretrain_detreg", "train_detector"}
