@@ -5,7 +5,7 @@
 
 Runs one forward pass on CPU and adds up what autograd keeps for the backward pass: the same tensors
 are kept on a GPU. Tiles are squares of the side that the recipe's networks take at most. Then a
-forward and backward pass is timed, the faster of two.  The figures stand in
+forward and backward pass is timed, the faster of two. The figures stand in
 `urbanssl/check_memory.py` and `urbanssl/planned_hours.py`.
 """
 
