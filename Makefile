@@ -33,7 +33,7 @@ test-all: $(READY)  ## run every test, the slow ones too
 test-cluster: $(READY)  ## run the workflow through a SLURM of two nodes that this starts and stops
 	tests/cluster/install.sh
 	$(BIN)/python tests/cluster/slurm_on_loopback.py \
-		$(BIN)/pytest tests/cluster -m cluster -n 3 -v --durations=0
+		$(BIN)/pytest tests/cluster -m cluster -n 3 --maxschedchunk 1 -v --durations=0
 
 .PHONY: validate-crime
 validate-crime: $(READY)  ## prove on known cities that the verdict is right (about 15 minutes)

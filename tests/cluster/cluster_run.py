@@ -57,6 +57,7 @@ IMPATIENCE = (
     *("--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "20"),
     *("--max-status-checks-per-second", "1"),
 )
+PROGRAM = "impatient_snakemake"
 
 #: For a machine that does ten things at once.
 PATIENCE = 600
@@ -69,10 +70,12 @@ class Project:
     Attributes:
         folder: settings, results and logs are in it.
         slurm: the cluster.
+        program: the module that is run as Snakemake.
     """
 
     folder: Path
     slurm: Slurm
+    program: str = PROGRAM
 
     def write(self, settings: dict) -> None:
         """Write the settings."""
@@ -90,7 +93,7 @@ class Project:
     def command(self, *arguments: str) -> list[str]:
         """Return the command that a user of the cluster would give."""
         return [
-            *(sys.executable, "-m", "snakemake", "--nocolor", "--snakefile"),
+            *(sys.executable, "-m", self.program, "--nocolor", "--snakefile"),
             *(str(ROOT / "Snakefile"), "--profile", str(ROOT / "profiles" / "slurm")),
             *("--configfile", "settings.yaml", *IMPATIENCE, *arguments),
         ]

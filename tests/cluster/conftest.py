@@ -12,6 +12,18 @@ from filelock import FileLock
 from slurm_on_loopback import CannotStart, Slurm, start_slurm
 
 
+def pytest_collection_modifyitems(items):
+    """Begin with what takes longest, so that no process waits for another one's fixtures.
+
+    xdist hands the first two tests to one process, the next two to another, and then one at a time.
+    The whole workflow runs in the first; its other tests come last, when it has run.
+    """
+    whole = [item for item in items if "finished" in item.fixturenames]
+    several = [item for item in items if "alone" in item.fixturenames]
+    others = [item for item in items if item not in whole and item not in several]
+    items[:] = [*whole[:2], *several, *others, *whole[2:]]
+
+
 @pytest.fixture(scope="session")
 def slurm() -> Slurm:
     """The cluster; skips, saying why, where there can be none."""

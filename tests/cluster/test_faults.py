@@ -125,7 +125,8 @@ def test_a_training_out_of_memory_is_given_more(untrained, trained):
 
 
 def test_status_commands_that_fail_for_half_a_minute_lose_nothing(untrained, trained):
-    # As patient as the profile is: the other tests ask more often.
+    # As patient as a user's Snakemake: the other tests ask more often.
+    untrained.program = "snakemake"
     run = untrained.start(*TRAIN_SWAV, "--max-status-checks-per-second", "0.1")
     untrained.held_training(run)
     failing = untrained.folder / "no-status"
