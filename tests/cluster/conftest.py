@@ -18,10 +18,12 @@ def pytest_collection_modifyitems(items):
     xdist hands the first two tests to one process, the next two to another, and then one at a time.
     The whole workflow runs in the first; its other tests come last, when it has run.
     """
-    whole = [item for item in items if "finished" in item.fixturenames]
-    several = [item for item in items if "alone" in item.fixturenames]
-    others = [item for item in items if item not in whole and item not in several]
-    items[:] = [*whole[:2], *several, *others, *whole[2:]]
+    own = [item for item in items if item.get_closest_marker("cluster")]
+    rest = [item for item in items if item not in own]
+    whole = [item for item in own if "finished" in item.fixturenames]
+    several = [item for item in own if "alone" in item.fixturenames]
+    faults = [item for item in own if item not in whole and item not in several]
+    items[:] = [*rest, *whole[:2], *several, *faults, *whole[2:]]
 
 
 @pytest.fixture(scope="session")
