@@ -2,7 +2,7 @@
 
 A training holds its parameters (weights, gradients and two moments of the optimiser, 4 bytes each),
 what autograd keeps of each image for the backward pass, and what CUDA and its libraries take. What
-is kept an image was counted by `benchmarks/gpu_memory.py`, and is the same on every device. The
+is kept an image was counted by `benchmarks/recipe_cost.py`, and is the same on every device. The
 estimate is meant to tell 10 GB from 40, not 38 from 40.
 """
 

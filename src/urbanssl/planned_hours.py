@@ -38,7 +38,7 @@ class Rate:
 SOURCE = "one core (Intel Xeon, 2026-11-25)"
 
 #: Seconds of one core to train on one image, by recipe. Of the small ones: logs of the embedded
-#: city's demo. Of the full ones: forward and backward passes, `benchmarks/gpu_memory.py`.
+#: city's demo. Of the full ones: forward and backward passes, `benchmarks/recipe_cost.py`.
 TRAINING = {
     "swav_tiny": 0.038,
     "mae_tiny": 0.020,

@@ -1,7 +1,7 @@
 """What a training step of each recipe keeps in memory and how long it takes on one core.
 
-    python benchmarks/gpu_memory.py                       # all recipes of config/models
-    python benchmarks/gpu_memory.py --recipes swav_r50 mae_vit-b
+    python benchmarks/recipe_cost.py                       # all recipes of config/models
+    python benchmarks/recipe_cost.py --recipes swav_r50 mae_vit-b
 
 Runs one forward pass on CPU and adds up what autograd keeps for the backward pass: the same tensors
 are kept on a GPU. Tiles are squares of the side that the recipe's networks take at most. Then a
@@ -87,14 +87,8 @@ def pass_seconds(config, model, side: int, images: int) -> float:
     taken = []
     for _ in range(2):
         began = time.process_time()
-        losses = forward(config, model, side, images)
-        parts = [
-            value
-            for key, found in losses.items()
-            if "loss" in key
-            for value in (found if isinstance(found, list) else [found])
-        ]
-        sum(parts).backward()
+        total, _ = model.parse_losses(forward(config, model, side, images))
+        total.backward()
         model.zero_grad()
         taken.append(time.process_time() - began)
     return min(taken)
