@@ -99,10 +99,10 @@ def replace_steps(budget, steps):
     return Budget(**{**budget.model_dump(), "steps": steps})
 
 
-def features(network, images, options):
-    """Return the features of a network; SwAV's see images as large as its windows show them."""
-    size = options.look if network.view_kind.size < options.look else None
-    return features_of(network, images, size)
+def probed_size(recipe):
+    """Return the side in pixels to which a recipe's own probe resizes images, None for none."""
+    hooks = Config.fromfile(str(recipe)).custom_hooks
+    return next(hook for hook in hooks if hook.type == "ProbeBlocks").get("size")
 
 
 def supervised(recipe, images, known, seed, options):
@@ -132,7 +132,7 @@ def supervised(recipe, images, known, seed, options):
         loss.backward()
         optimizer.step()
         schedule.step()
-    found = features(network, images, options)
+    found = features_of(network, images, probed_size(recipe))
     with torch.inference_mode():
         scores = head.cpu()(torch.from_numpy(found).float()).numpy()
     test = ~known.learn
@@ -168,10 +168,11 @@ def one_seed(seed, images, known, options):
     for stage in ("swav", "mae"):
         recipe = getattr(options, stage)
         torch.manual_seed(seed)
-        untrained = asked(features(build(recipe), images, options))
+        size = probed_size(recipe)
+        untrained = asked(features_of(build(recipe), images, size))
         note(f"untrained, {stage}'s network", untrained)
         network, log = pretrained(stage, recipe, seed, options)
-        note(stage, {**asked(features(network, images, options)), "seconds": log["seconds"]})
+        note(stage, {**asked(features_of(network, images, size)), "seconds": log["seconds"]})
     note("supervised from scratch", supervised(options.swav, images, known, seed, options))
     return found
 
@@ -205,7 +206,6 @@ def main():
     parser.add_argument("--supervised-steps", type=int, default=600)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--size", type=int, default=128, help="side of the images in pixels")
-    parser.add_argument("--look", type=int, default=96, help="side that SwAV's network is shown")
     parser.add_argument("--first", type=int, default=0, help="first seed")
     parser.add_argument("--most", type=int, help="at most so many images: a trial")
     parser.add_argument("--threads", type=int, default=2)
