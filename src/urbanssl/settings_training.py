@@ -192,5 +192,12 @@ class DetectSettings(Budget):
     seeds: tuple[int, ...] = Field(
         (0,), min_length=1, description="every arm is trained once with each of these seeds"
     )
+    empty: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.5,
+        description=(
+            "tiles without objects are at most this share of what a training sees, drawn anew in "
+            "each epoch; 0 leaves them out, 1 takes all"
+        ),
+    )
     steps: PositiveInt = Field(200, description="training steps of every arm")
     batch_size: PositiveInt = Field(8, description="tiles a step, over all processes")

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from urbanssl.engine.data import Shards, TileBatches, kept_tiles, step_seed
-from urbanssl.engine.order import StepBatches, epoch_order, places
+from urbanssl.engine.order import FewerEmpty, StepBatches, epoch_order, places
 
 
 def test_a_batch_holds_the_tiles_asked_for_whatever_their_shard(shards):
@@ -61,6 +61,33 @@ def test_every_epoch_shows_every_tile_once_in_an_order_of_its_own():
     assert sorted(seen[:12]) == sorted(seen[12:]) == list(range(12))
     assert seen[:12].tolist() != seen[12:].tolist()
     assert epoch_order(3, 1, 12).tolist() == seen[12:].tolist()
+
+
+EMPTY = np.arange(40) % 5 > 0  # 8 tiles have objects, 32 have none
+
+
+def test_tiles_without_objects_are_no_larger_a_share_than_allowed_and_change_with_the_epoch():
+    fewer = FewerEmpty(EMPTY, 0.5, seed=3)
+    epochs = fewer(np.arange(5 * 16)).reshape(5, 16)
+    assert len(fewer) == 16
+    for epoch in epochs:
+        assert sorted(epoch[~EMPTY[epoch]]) == list(range(0, 40, 5))
+        assert len(set(epoch)) == 16
+    assert len(set(epochs[EMPTY[epochs]])) > 20
+    assert fewer(np.arange(30, 34)).tolist() == epochs.ravel()[30:34].tolist()
+
+
+@pytest.mark.parametrize(
+    ("empty", "most"), [(EMPTY, 1.0), (EMPTY, 0.8), (~EMPTY, 0.5), (np.ones(40, bool), 0.0)]
+)
+def test_epochs_are_all_tiles_where_few_are_empty_or_none_has_objects(empty, most):
+    fewer = FewerEmpty(empty, most, seed=3)
+    assert fewer(np.arange(90)).tolist() == places(3, np.arange(90), 40).tolist()
+
+
+def test_tiles_without_objects_can_be_left_out():
+    seen = FewerEmpty(EMPTY, 0.0, seed=3)(np.arange(16))
+    assert sorted(seen) == sorted(2 * list(range(0, 40, 5)))
 
 
 def test_two_processes_share_the_batch_of_one():

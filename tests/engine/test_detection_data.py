@@ -3,8 +3,10 @@ import json
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
+from urbanssl.engine.batches import training_batches
 from urbanssl.engine.detection_data import (
     TileItems,
     label_subset,
@@ -101,3 +103,22 @@ def test_label_subsets_are_nested_and_cover_the_classes():
     assert subsets[0] < subsets[1] < subsets[2] < subsets[3]
     assert {categories[n] for n in subsets[1]} == set(categories)
     assert label_subset(content, 0.1, seed=4) != label_subset(content, 0.1, seed=5)
+
+
+@pytest.mark.parametrize(("empty", "tiles"), [(0.0, {0}), (1.0, {0, 1})])
+def test_a_training_sees_no_more_tiles_without_objects_than_allowed(
+    coco, shards, make_job, tmp_path, empty, tiles
+):
+    bridge.install()
+    import mmdet.datasets.transforms  # noqa: F401
+
+    recipe = Config({"default_scope": "mmdet", "train_pipeline": PIPELINE})
+    job = make_job(stage="detector", coco_train=coco, classes=("plane", "ship"), empty=empty)
+    seen = {
+        sample.metainfo["img_id"] - 1
+        for batch in training_batches(job, recipe, 0, 1)
+        for sample in batch["data_samples"]
+    }
+    assert seen == tiles
+    other = make_job(stage="detector", coco_train=coco, classes=("plane", "ship"), empty=0.5)
+    assert other.fingerprint() != job.fingerprint()

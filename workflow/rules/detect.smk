@@ -30,6 +30,7 @@ rule train_detector:
         settings=lambda wildcards: PLAN.training(wildcards.run),
         init=lambda wildcards: PLAN.runs[wildcards.run].settings.init,
         fraction=lambda wildcards: PLAN.runs[wildcards.run].fraction,
+        empty=SETTINGS.detect.empty,
         seed=lambda wildcards: PLAN.runs[wildcards.run].seed,
         classes=list(SETTINGS.labels.classes),
         code=[LOADING, code("urbanssl.detect.registration")],

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from urbanssl.engine.data import Shards, TileBatches, kept_tiles
 from urbanssl.engine.job import TrainJob
-from urbanssl.engine.order import StepBatches
+from urbanssl.engine.order import FewerEmpty, StepBatches
 
 if TYPE_CHECKING:
     from urbanssl.engine.detection_data import TileItems
@@ -27,9 +27,11 @@ def training_batches(job: TrainJob, recipe: Any, rank: int, world: int) -> Any:
     return _box_batches(job, recipe, rank, world)
 
 
-def _steps(job: TrainJob, length: int, rank: int, world: int) -> StepBatches:
+def _steps(
+    job: TrainJob, length: int, rank: int, world: int, tile_at: FewerEmpty | None = None
+) -> StepBatches:
     settings = job.settings
-    return StepBatches(length, settings.batch_size, settings.steps, job.seed, rank, world)
+    return StepBatches(length, settings.batch_size, settings.steps, job.seed, rank, world, tile_at)
 
 
 def _tile_batches(job: TrainJob, rank: int, world: int) -> TileBatches:
@@ -41,8 +43,9 @@ def _tile_batches(job: TrainJob, rank: int, world: int) -> TileBatches:
 def _box_batches(job: TrainJob, recipe: Any, rank: int, world: int) -> BoxBatches:
     with DefaultScope.overwrite_default_scope(recipe.get("default_scope", "mmdet")):
         data = _proposed(job, recipe) if job.stage == "detreg" else _labelled(job, recipe)
+    fewer = FewerEmpty(data.empty(), job.empty, job.seed) if job.stage == "detector" else None
     workers = min(_MOST_WORKERS, job.threads_each - 1)
-    return BoxBatches(data, _steps(job, len(data), rank, world), max(0, workers))
+    return BoxBatches(data, _steps(job, len(data), rank, world, fewer), max(0, workers))
 
 
 def _proposed(job: TrainJob, recipe: Any) -> TileItems:

@@ -96,6 +96,12 @@ class TileItems:
             "allow crops without boxes (`allow_negative_crop=True`), or give more labels",
         )
 
+    def empty(self) -> NDArray[np.bool_]:
+        """Return `(N,)` bool: which tiles have no object, not counting ignored ones."""
+        return np.array(
+            [all(box["ignore_flag"] for box in item["instances"]) for item in self.items], bool
+        )
+
     def instances(self, position: int, tile: int) -> list[dict[str, Any]]:
         """Return the boxes of a tile at a position in the training."""
         return [dict(entry) for entry in self.items[tile]["instances"]]

@@ -53,6 +53,7 @@ class TrainJob:
         coco_val: annotations to validate on (detectors).
         classes: names of the classes, in the order of their numbers (detectors).
         fraction: share of the training tiles that is used (detectors).
+        empty: largest share of an epoch that tiles without objects make (detectors).
         init: where the initial weights come from.
         weights: the initial weights, None for random ones.
         embedder: SwAV weights that make DETReg's target embeddings.
@@ -79,6 +80,7 @@ class TrainJob:
     coco_val: Path | None = None
     classes: tuple[str, ...] = ()
     fraction: float = 1.0
+    empty: float = 1.0
     init: Init = "random"
     weights: Path | None = None
     embedder: Path | None = None
@@ -152,6 +154,8 @@ class TrainJob:
             self.init,
             self.seed,
         ]
+        if self.stage == "detector":
+            plain += [self.empty]
         if self.stage == "detreg":
             plain += [self.proposals_top, self.proposals_order]
         return settings_hash([plain, settings, contents, tiles])
@@ -188,6 +192,8 @@ def _problems(job: TrainJob) -> list[Problem]:
             note("classes", "empty", "name the classes to detect")
     if not 0 < job.fraction <= 1:
         note("fraction", f"{job.fraction:g}", "take a share above 0, at most 1")
+    if not 0 <= job.empty <= 1:
+        note("empty", f"{job.empty:g}", "take a share from 0 to 1")
     if (job.init == "random") != (job.weights is None):
         note(
             "weights",
@@ -254,6 +260,7 @@ def job_of_rule(rule: Any, stage: Stage, root: Path, about: dict[str, Any]) -> T
         coco_val=optional("coco_val"),
         classes=tuple(parameters.get("classes", ())),
         fraction=float(parameters.get("fraction", 1.0)),
+        empty=float(parameters.get("empty", 1.0)),
         init=init,
         weights=weights,
         embedder=embedder,

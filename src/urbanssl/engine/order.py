@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+
+#: Keeps the draw of tiles without objects apart from the order of an epoch.
+_EMPTY_DRAW = 1
 
 
 @lru_cache(maxsize=4)
@@ -31,6 +34,43 @@ def places(seed: int, positions: NDArray[np.int64], length: int) -> NDArray[np.i
     return found
 
 
+class FewerEmpty:
+    """Epochs of every tile with objects and of some without, those drawn anew for each epoch.
+
+    Where the tiles without objects are no larger a share than allowed, or where no tile has any
+    object, an epoch is all tiles, in the order of `epoch_order`.
+
+    Args:
+        empty: `(N,)` bool, which tiles have no object.
+        most: largest share of an epoch that such tiles make, 0 to 1.
+        seed: seed of the training.
+    """
+
+    def __init__(self, empty: NDArray[np.bool_], most: float, seed: int) -> None:
+        self.seed = seed
+        self._full, self._empty = np.flatnonzero(~empty), np.flatnonzero(empty)
+        allowed = len(empty) if most == 1 else round(most / (1 - most) * len(self._full))
+        self._taken = min(allowed, len(self._empty)) if len(self._full) else len(self._empty)
+
+    def __len__(self) -> int:
+        """Return how many tiles an epoch has."""
+        return len(self._full) + self._taken
+
+    def __call__(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return which tile stands at each position of the endless sequence of epochs."""
+        slots = places(self.seed, positions, len(self))
+        if self._taken == len(self._empty):
+            return slots
+        epochs = positions // len(self)
+        found = np.empty(len(positions), dtype=np.int64)
+        for epoch in np.unique(epochs):
+            rng = np.random.default_rng([self.seed, epoch, _EMPTY_DRAW])
+            drawn = rng.choice(self._empty, self._taken, replace=False)
+            here = epochs == epoch
+            found[here] = np.concatenate([self._full, drawn])[slots[here]]
+        return found
+
+
 class StepBatches:
     """Batches of (position, tile), one a step, from a step on; a batch sampler for torch.
 
@@ -43,15 +83,25 @@ class StepBatches:
         seed: seed of the training.
         rank: which process this is.
         world: how many processes there are; must divide `batch`.
+        tile_at: tiles at positions, such as a `FewerEmpty`; None shows each of `length` tiles
+            once an epoch.
     """
 
     def __init__(
-        self, length: int, batch: int, steps: int, seed: int, rank: int, world: int
+        self,
+        length: int,
+        batch: int,
+        steps: int,
+        seed: int,
+        rank: int,
+        world: int,
+        tile_at: Callable[[NDArray[np.int64]], NDArray[np.int64]] | None = None,
     ) -> None:
         self.length, self.batch, self.steps, self.seed = length, batch, steps, seed
         share = batch // world
         self.rows = (rank * share, (rank + 1) * share)
         self.start = 0
+        self._tile_at = tile_at or (lambda positions: places(seed, positions, length))
 
     def __len__(self) -> int:
         return self.steps - self.start
@@ -59,5 +109,5 @@ class StepBatches:
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         for step in range(self.start, self.steps):
             positions = step * self.batch + np.arange(*self.rows, dtype=np.int64)
-            tiles = places(self.seed, positions, self.length)
+            tiles = self._tile_at(positions)
             yield list(zip(positions.tolist(), tiles.tolist(), strict=True))
