@@ -163,6 +163,13 @@ def test_what_pretraining_saw_and_areas_without_imagery_are_declared(whole):
     assert "Areas with too little imagery: west02, west09." in page.words
 
 
+def test_probes_stand_before_and_after_and_unwanted_classes_share_a_reason(whole):
+    words = whole[0].words
+    assert "SwAV linear accuracy 0.350 0.520" in words
+    assert "not among labels.classes: 10 (ship 5, bridge 5)" in words
+    assert "is not among" not in words
+
+
 def test_run_without_drivers_says_so(page_of):
     assert "No tiles are shown" in page_of("scenes", "crime").words
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -183,7 +184,7 @@ def _conversions(results: Results) -> list[list[str]]:
         if "read" not in content:
             continue
         dropped = content.get("dropped") or {}
-        reasons = [f"{reason.replace('_', ' ')}: {count:,}" for reason, count in _flat(dropped)]
+        reasons = _reasons(_flat(dropped))
         rows.append(
             [
                 path.stem,
@@ -193,6 +194,25 @@ def _conversions(results: Results) -> list[list[str]]:
             ]
         )
     return rows
+
+
+def _reasons(dropped: list[tuple[str, int]]) -> list[str]:
+    """Return the reasons in words; classes that nobody asked for share one."""
+    unwanted = {}
+    others = []
+    for reason, count in dropped:
+        name = _UNWANTED.fullmatch(reason)
+        if name:
+            unwanted[name[1]] = count
+        else:
+            others.append(f"{reason.replace('_', ' ')}: {count:,}")
+    if unwanted:
+        each = ", ".join(f"{name} {count:,}" for name, count in unwanted.items())
+        others.append(f"not among labels.classes: {sum(unwanted.values()):,} ({each})")
+    return others
+
+
+_UNWANTED = re.compile(r"class (.+) is not among labels\.classes")
 
 
 def _flat(dropped: Any) -> list[tuple[str, int]]:

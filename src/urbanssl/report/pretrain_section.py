@@ -9,7 +9,7 @@ from urbanssl.report.blocks import Block, Figure, FigureRow, Note, Prose, Sectio
 from urbanssl.report.crime_figures import curve
 from urbanssl.report.drawing import Album
 from urbanssl.report.gather import Results
-from urbanssl.report.wording import NONE, counted, duration, is_number, number
+from urbanssl.report.wording import NONE, duration, is_number, number
 
 _STAGES = {
     "swav": (
@@ -57,8 +57,8 @@ def _blocks(
     rows = [row for stage, log in there.items() for row in probe_rows(stage, log)]
     if rows:
         yield Table(
-            "Probes of the frozen features, taken before and after training where both are known.",
-            ("stage", "probe", "value"),
+            "Probes of the frozen features, before training and at its end.",
+            ("stage", "probe", "before", "after"),
             rows,
             text_columns=frozenset({0, 1}),
         )
@@ -145,17 +145,25 @@ def _effort(stage: str, log: Mapping[str, Any]) -> list[str]:
 
 
 def probe_rows(stage: str, log: Mapping[str, Any]) -> list[list[str]]:
-    """Return the probes of a log as rows: stage, name of the probe, value."""
+    """Return the probes of a log as rows: stage, name of the probe, value before and after."""
     probes = log.get("probe") or []
-    ends = probes[:1] + probes[1:][-1:]
-    rows = []
-    for entry in ends:
-        when = f"after {counted(int(entry['step']), 'step')}"
-        for name, value in entry.items():
-            if name != "step":
-                text = number(value) if is_number(value) else str(value)
-                rows.append([_STAGES[stage][0], f"{_PROBED.get(name, name)}, {when}", text])
-    return rows
+    before = next((entry for entry in probes if entry["step"] == 0), {})
+    after = next((entry for entry in reversed(probes) if entry["step"] > 0), {})
+    return [
+        [
+            _STAGES[stage][0],
+            _PROBED.get(name, name),
+            number(before.get(name)),
+            number(after.get(name)),
+        ]
+        for name in dict.fromkeys([*before, *after])
+        if name not in ("step", "of")
+    ]
 
 
-_PROBED = {"of": "asked for", "knn": "k-NN accuracy", "linear": "linear accuracy"}
+_PROBED = {
+    "knn": "k-NN accuracy",
+    "linear": "linear accuracy",
+    "chance": "accuracy of the commonest class",
+    "rank": "rank of the features (RankMe)",
+}
