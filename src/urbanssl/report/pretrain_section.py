@@ -146,9 +146,9 @@ def _effort(stage: str, log: Mapping[str, Any]) -> list[str]:
 
 def probe_rows(stage: str, log: Mapping[str, Any]) -> list[list[str]]:
     """Return the probes of a log as rows: stage, name of the probe, value before and after."""
-    probes = log.get("probe") or []
-    before = next((entry for entry in probes if entry["step"] == 0), {})
-    after = next((entry for entry in reversed(probes) if entry["step"] > 0), {})
+    probes: list[dict[str, Any]] = log.get("probe") or []
+    before: dict[str, Any] = next((entry for entry in probes if entry["step"] == 0), {})
+    after: dict[str, Any] = next((entry for entry in reversed(probes) if entry["step"] > 0), {})
     return [
         [
             _STAGES[stage][0],
