@@ -51,6 +51,14 @@ def test_seeds_widen_the_interval_by_students_t(scored):
     assert found.interval == pytest.approx((0.30 - half, 0.30 + half), abs=1e-5)
 
 
+def test_intervals_over_seeds_end_at_0_and_1(scored):
+    runs = {f"detr__random_f100_s{n}": (v, 0.02) for n, v in enumerate((0.80, 0.90, 1.00))}
+    (high,) = summarise(scored(**runs).scored, "AP")
+    runs = {f"detr__random_f10_s{n}": (v, 0.02) for n, v in enumerate((0.00, 0.10, 0.20))}
+    low = next(s for s in summarise(scored(**runs).scored, "AP") if s.fraction == 10)
+    assert (high.interval[1], low.interval[0]) == (1, 0)
+
+
 def test_start_is_compared_with_the_same_network_from_random_weights(scored):
     results = scored(
         detr__random_f100_s0=(0.20, 0.03),

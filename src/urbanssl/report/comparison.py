@@ -1,7 +1,8 @@
 """Arms summed up over seeds, and each self-supervised start against the same network from random.
 
 Intervals combine what the test tiles leave open (bootstrap of spatial blocks, in the score files)
-with what the seeds leave open (Student's t over the seeds): the half-widths add in quadrature.
+with what the seeds leave open (Student's t over the seeds): the half-widths add in quadrature,
+and what lies beyond 0 and 1 is cut off.
 Differences are paired: every run is scored on the same resamples of blocks, so the difference is
 taken within each resample, and its percentiles are the interval.
 """
@@ -84,7 +85,7 @@ def _summary(key: tuple[str, float], runs: list[Run], statistic: str, on: str) -
     if len(runs) == 1:
         return Summary(*key, mean, bounds_of(runs[0].interval(statistic, on)), 1)
     half = math.hypot(float(np.mean(halves)) if halves else 0.0, _seed_half(values))
-    return Summary(*key, mean, (mean - half, mean + half), len(runs))
+    return Summary(*key, mean, (max(0.0, mean - half), min(1.0, mean + half)), len(runs))
 
 
 def _half(run: Run, statistic: str, on: str) -> float | None:

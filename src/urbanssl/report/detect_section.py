@@ -69,7 +69,8 @@ def _arms(results: Results, album: Album) -> Iterator[Block]:
         rows = _rows(results, on)
         if rows:
             yield Table(
-                f"Scores by arm {where}, with 95 % intervals. Labels: share of the training tiles.",
+                f"Scores by arm {where}; AP and AP50 with 95 % intervals. Labels: share of the "
+                "training tiles.",
                 ("arm", "start", "labels", "seeds", "AP", "AP50", "AP75", "AR100"),
                 rows,
                 text_columns=frozenset({0, 1}),
@@ -97,7 +98,8 @@ def _rows(results: Results, on: str) -> list[list[str]]:
         cells += [f"{summary.seeds}", with_interval(summary.value, summary.interval)]
         for name in names:
             entry = other[name].get((summary.arm, summary.fraction))
-            cells.append(with_interval(entry.value, entry.interval) if entry else NONE)
+            shown = entry.interval if entry and name == "AP50" else None
+            cells.append(with_interval(entry.value, shown) if entry else NONE)
         rows.append(cells)
     return rows
 
