@@ -119,7 +119,7 @@ def _grid(width: int, height: int, tiles: TileSettings) -> int:
 
 def crime_problems(plan: Plan) -> Iterator[Problem]:
     """Yield what is wrong with areas and crime table, read as the workflow will read them."""
-    if plan.settings.embedded or not plan.study:
+    if plan.settings.embedded or not plan.judged:
         return
     from urbanssl.crime.table import read_crime
 
@@ -145,10 +145,10 @@ def disk_by_stage(plan: Plan, tiles: dict[str, int]) -> dict[str, int]:
     every = sum(tiles.values())
     study = sum(tiles[scene.name] for scene in plan.study)
     pretraining = sum(tiles[scene.name] for scene in plan.pretraining)
-    networks = {"swav", "mae", "detr", "vitdet"} & set(settings.features.sets)
-    others = set(settings.features.sets) - networks - {"rcf"}
+    networks = {"swav", "mae", "detr", "vitdet"} & plan.feature_sets
+    others = plan.feature_sets - networks - {"rcf"}
     numbers = _NETWORK_FEATURES * len(networks) + _OTHER_FEATURES * len(others)
-    if "rcf" in settings.features.sets:
+    if "rcf" in plan.feature_sets:
         numbers += 2 * settings.features.rcf_filters
     boxes = settings.predict.max_per_tile
     seen = sum(

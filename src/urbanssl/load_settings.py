@@ -36,7 +36,11 @@ _FILES: tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...] = (
     (("detect", "arms", "*", "recipe"), (), "an mmdet config: config/models/*.py or mmdet::NAME"),
     (("detect", "arms", "*", "weights"), (), "a file of weights"),
     (("crime", "areas"), ("embedded", "sheet"), "a file of polygons, `embedded` or `sheet`"),
-    (("crime", "table"), ("embedded",), "a crime table (a glob may match several) or `embedded`"),
+    (
+        ("crime", "table"),
+        ("embedded",),
+        "a crime table (a glob may match several), `embedded` or null",
+    ),
     (("crime", "names"), (), "a table with the id and a column `name` (a glob may match several)"),
 )
 

@@ -78,20 +78,52 @@ class Plan:
                 "no scene has the role `labelled` or `study`, so there is nothing to find out",
                 "give a scene one of these roles in the sheet's column `role`",
             )
-        needing = sorted({"objects", "detr", "vitdet"} & set(self.settings.features.sets))
-        if self.study and not self.labelled and needing:
+        if self.study and not self.settings.embedded:
+            yield from self._crime_problems()
+        needing = sorted({"objects", "detr", "vitdet"} & self.feature_sets)
+        if self.study and not self.labelled and not self.judged:
+            yield Problem(
+                "crime.table",
+                "null, and no scene is labelled, so the study area can be neither searched nor "
+                "judged",
+                "name a crime table, or give a scene the role `labelled`",
+            )
+        if self.judged and not self.labelled and needing:
             yield Problem(
                 "features.sets",
                 f"{', '.join(needing)} need a trained detector, but no scene is labelled",
                 f"add a labelled scene to the sheet, or remove {', '.join(needing)}",
             )
-        for name in {"detr", "vitdet"} & set(needing if self.labelled and self.study else []):
+        for name in {"detr", "vitdet"} & set(needing if self.labelled else []):
             if not self._fitting_arms(name):
                 yield Problem(
                     "features.sets",
                     f"{name!r} needs an arm with a recipe {_KINDS[name]}_*.py; there is none",
                     f"add such an arm to detect.arms, or remove {name!r} from features.sets",
                 )
+
+    def _crime_problems(self) -> Iterator[Problem]:
+        """Yield the files of the drawn city that a study of other scenes would be judged by."""
+        crime, sheet = self.settings.crime, self.settings.scenes.sheet
+        of_city = f"'embedded' is the drawn city's, but scenes.sheet is {sheet!r}"
+        if crime.table == "embedded":
+            yield Problem(
+                "crime.table",
+                of_city,
+                "name your crime table, or write `table: null` to predict boxes and judge nothing",
+            )
+        if crime.table is not None and crime.areas == "embedded":
+            yield Problem("crime.areas", of_city, "name a file of polygons, or write `sheet`")
+
+    @property
+    def judged(self) -> bool:
+        """Whether the study area's features are held against crime rates."""
+        return bool(self.study) and self.settings.crime.table is not None
+
+    @property
+    def feature_sets(self) -> set[str]:
+        """The feature sets that are made: none where nothing is judged."""
+        return set(self.settings.features.sets) if self.judged else set()
 
     @cached_property
     def city_scenes(self) -> list[Path]:
@@ -176,7 +208,7 @@ class Plan:
     @cached_property
     def pretrained(self) -> list[str]:
         """The pretraining stages whose weights an arm or a feature set needs, in order."""
-        wanted = {"swav", "mae"} & set(self.settings.features.sets) if self.study else set()
+        wanted = {"swav", "mae"} & self.feature_sets
         if self.labelled:
             wanted |= {arm.init for arm in self.settings.detect.arms.values()}
         if "detreg" in wanted:
@@ -208,6 +240,8 @@ class Plan:
     @cached_property
     def areas(self) -> Path | None:
         """The file with the areas' polygons, None where the sheet names the areas."""
+        if self.settings.crime.table is None:
+            return None
         given = self.settings.crime.areas
         if given == "embedded":
             return self.settings.root / "city" / "areas.gpkg"
@@ -215,12 +249,14 @@ class Plan:
 
     @cached_property
     def crime_tables(self) -> list[Path]:
-        """The crime tables; a glob stands for all the files that match.
+        """The crime tables, none without one; a glob stands for all the files that match.
 
         Raises:
             SettingsError: nothing matches the glob.
         """
         given = self.settings.crime.table
+        if given is None:
+            return []
         if given == "embedded":
             return [self.settings.root / "city" / "crime.csv"]
         return _matching("crime.table", given)

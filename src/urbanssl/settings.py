@@ -201,7 +201,13 @@ class CrimeSettings(Section):
             "column `area`"
         ),
     )
-    table: str = Field("embedded", description="crime table (CSV, Parquet, a glob) or `embedded`")
+    table: str | None = Field(
+        "embedded",
+        description=(
+            "crime table (CSV, Parquet, a glob) or `embedded`; null: there is none, boxes of the "
+            "study area are predicted and nothing is judged"
+        ),
+    )
     area_id: str = Field("area_id", description="column of the area's id, in areas and table")
     fips: bool = Field(False, description="ids are US county FIPS: five digits, zeros repaired")
     id_order: str | None = Field(

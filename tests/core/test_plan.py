@@ -60,6 +60,20 @@ def test_features_of_a_detector_without_labels_are_refused(sheet):
         Plan(Settings(**sheet(town="unlabelled;study"), features={"sets": ["objects"]}))
 
 
+def test_a_study_of_other_scenes_is_not_judged_by_the_drawn_city(sheet):
+    with pytest.raises(SettingsError, match=r"(?s)crime.table.*table: null.*crime.areas"):
+        Plan(Settings(**sheet(town="labelled;study")))
+    with pytest.raises(SettingsError, match="neither searched nor judged"):
+        Plan(Settings(**sheet(town="unlabelled;study"), crime={"table": None}))
+
+
+def test_without_a_crime_table_boxes_are_predicted_and_nothing_is_judged(sheet):
+    plan = Plan(Settings(**sheet(town="labelled", other="study"), crime={"table": None}))
+    assert [scene.name for scene in plan.study] == ["other"]
+    assert (plan.judged, plan.feature_sets, plan.crime_tables) == (False, set(), [])
+    assert Plan(Settings()).judged
+
+
 def test_a_sheet_with_nothing_to_find_out_is_refused(sheet):
     with pytest.raises(SettingsError, match="nothing to find out"):
         Plan(Settings(**sheet(town="unlabelled")))

@@ -194,3 +194,13 @@ def test_figures_are_kept_as_files(whole):
     names = {path.name for path in folder.iterdir()}
     assert {"arms.svg", "splits.svg", "examples.png", "crime-auc.svg", "leakage.svg"} <= names
     assert "var(--" not in (folder / "arms.svg").read_text()
+
+
+def test_run_without_a_crime_table_says_so(settings, made_up):
+    root = made_up("scenes", "labels")
+    html = root / "report" / "index.html"
+    crime = settings.crime.model_copy(update={"table": None})
+    write_report(settings.model_copy(update={"crime": crime}), root, html, html.parent / "figures")
+    words = Page(html.read_text(encoding="utf-8")).words
+    assert "Crime rates were not part of this run" in words
+    assert "has left no metrics" not in words

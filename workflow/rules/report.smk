@@ -7,8 +7,8 @@ rule write_report:
         expand(rules.score_run.output.metrics, run=RUNS) if PLAN.labelled else [],
         [R / "pretrain" / stage / "log.json" for stage in PLAN.pretrained],
         study_boxes(),
-        metrics=rules.judge_crime.output.metrics if PLAN.study else [],
-        drivers=rules.find_drivers.output.drivers if PLAN.study else [],
+        metrics=rules.judge_crime.output.metrics if PLAN.judged else [],
+        drivers=rules.find_drivers.output.drivers if PLAN.judged else [],
     output:
         html=report(
             R / "report/index.html",

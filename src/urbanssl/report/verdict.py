@@ -21,6 +21,7 @@ from urbanssl.report.wording import (
 )
 
 NO_CRIME = "Nothing can be said about crime rates: the crime stage has left no metrics in this run."
+NO_TABLE = "Crime rates were not part of this run: it has no crime table."
 NO_SCORES = "Nothing can be said about detection: no arm has been scored in this run."
 
 
@@ -41,7 +42,7 @@ def refused(results: Results) -> bool:
 def crime_sentence(results: Results) -> str:
     """Return the verdict on crime in one sentence."""
     if results.crime is None:
-        return NO_CRIME
+        return NO_TABLE if results.settings.crime.table is None else NO_CRIME
     verdict = results.crime.get("verdict") or {}
     return str(verdict.get("headline") or "The crime stage gave no verdict.")
 
