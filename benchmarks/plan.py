@@ -29,7 +29,7 @@ LABELLED = 20
 
 def lay_out(folder: Path, scenes: int, study: int, images: int):
     """Write sheet, settings and sparse scenes."""
-    for name in ("workflow", "Snakefile", "profiles", "envs", "config"):
+    for name in ("workflow", "Snakefile", "profiles", "slurm", "envs", "config"):
         (folder / name).symlink_to(ROOT / name)
     for name in ("imagery", "labels"):
         (folder / name).mkdir()
@@ -59,10 +59,11 @@ def lay_out(folder: Path, scenes: int, study: int, images: int):
     (folder / "settings.yaml").write_text(yaml.safe_dump(settings))
 
 
-def plan(folder: Path) -> tuple[float, float, float, int]:
+def plan(folder: Path, profile: str | None) -> tuple[float, float, float, int]:
     """Plan the run; return wall and CPU seconds, peak memory in MB, and the number of jobs."""
     command = [sys.executable, "-m", "snakemake", "-n", "--nocolor"]
     command += ["--configfile", "settings.yaml"]
+    command += ["--profile", profile] if profile else []
     start = time.perf_counter()
     done = subprocess.run(
         command,
@@ -86,10 +87,11 @@ def main():
     parser.add_argument("--scenes", type=int, default=10_000)
     parser.add_argument("--study", type=int, default=20, help="how many are of the study area")
     parser.add_argument("--images", type=int, default=1, help="images of each scene")
+    parser.add_argument("--profile", help="Snakemake's profile, such as `slurm`")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         lay_out(Path(name), options.scenes, options.study, options.images)
-        wall, busy, memory, jobs = plan(Path(name))
+        wall, busy, memory, jobs = plan(Path(name), options.profile)
     print(
         f"{options.scenes} scenes of {options.images} images ({options.study} of the study area), "
         f"{options.scenes * options.images * TILES / 1e6:g} million tiles: "
