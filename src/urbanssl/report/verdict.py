@@ -58,7 +58,9 @@ def verdict_section(results: Results) -> Section:
 
 def further_reasons(results: Results) -> list[str]:
     """Return the reasons of the verdict on crime that its sentence does not give already."""
-    verdict = (results.crime or {}).get("verdict") or {}
+    if results.crime is None:
+        return []
+    verdict = results.crime.get("verdict") or {}
     said = crime_sentence(results).lower()
     reasons = [str(reason) for reason in verdict.get("reasons") or []]
     return [reason for reason in reasons if reason.lower().rstrip(".") not in said]
