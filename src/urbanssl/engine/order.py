@@ -18,19 +18,25 @@ def epoch_order(seed: int, epoch: int, length: int) -> NDArray[np.int64]:
     return np.random.default_rng([seed, epoch]).permutation(length)
 
 
-def places(seed: int, positions: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+def places(
+    seed: int,
+    positions: NDArray[np.int64],
+    length: int,
+    order: Callable[[int, int, int], NDArray[np.int64]] = epoch_order,
+) -> NDArray[np.int64]:
     """Return which tile stands at each position of the endless sequence of epochs.
 
     Args:
         seed: seed of the training.
         positions: `(B,)` positions, counted from 0 at the first step.
-        length: how many tiles there are.
+        length: how many tiles an epoch has.
+        order: tiles of an epoch `(length,)`, told the seed, the epoch and the length.
     """
     epochs, within = np.divmod(positions, length)
     found = np.empty(len(positions), dtype=np.int64)
     for epoch in np.unique(epochs):
         here = epochs == epoch
-        found[here] = epoch_order(seed, int(epoch), length)[within[here]]
+        found[here] = order(seed, int(epoch), length)[within[here]]
     return found
 
 
@@ -51,6 +57,7 @@ class FewerEmpty:
         self._full, self._empty = np.flatnonzero(~empty), np.flatnonzero(empty)
         allowed = len(empty) if most == 1 else round(most / (1 - most) * len(self._full))
         self._taken = min(allowed, len(self._empty)) if len(self._full) else len(self._empty)
+        self._order = lru_cache(maxsize=2)(self._draw)
 
     def __len__(self) -> int:
         """Return how many tiles an epoch has."""
@@ -58,17 +65,15 @@ class FewerEmpty:
 
     def __call__(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return which tile stands at each position of the endless sequence of epochs."""
-        slots = places(self.seed, positions, len(self))
+        return places(self.seed, positions, len(self), self._order)
+
+    def _draw(self, seed: int, epoch: int, length: int) -> NDArray[np.int64]:
+        order = epoch_order(seed, epoch, length)
         if self._taken == len(self._empty):
-            return slots
-        epochs = positions // len(self)
-        found = np.empty(len(positions), dtype=np.int64)
-        for epoch in np.unique(epochs):
-            rng = np.random.default_rng([self.seed, epoch, _EMPTY_DRAW])
-            drawn = rng.choice(self._empty, self._taken, replace=False)
-            here = epochs == epoch
-            found[here] = np.concatenate([self._full, drawn])[slots[here]]
-        return found
+            return order
+        rng = np.random.default_rng([seed, epoch, _EMPTY_DRAW])
+        drawn = rng.choice(self._empty, self._taken, replace=False)
+        return np.concatenate([self._full, drawn])[order]
 
 
 class StepBatches:
