@@ -21,6 +21,9 @@ from urbanssl.scenes.scene import Scene
 
 COLUMNS = ["image", "class_name", "x1", "y1", "x2", "y2", "polygon", "difficult", "source"]
 
+#: Why a box is dropped whose class nobody asked for; counted by class.
+_OTHER = "not among labels.classes"
+
 
 def convert_labels(
     scene: Scene,
@@ -64,7 +67,7 @@ def convert_labels(
             f"({scene.labels[0].name}, {next(iter(images.values())).stem})",
             "name each label file like its image",
         )
-    table, dropped = _table(found, images, classes, notes.counts)
+    table, dropped, others = _table(found, images, classes, notes.counts)
     write_table(boxes, table, about)
     write_json(
         counts,
@@ -75,7 +78,7 @@ def convert_labels(
             "images": len(images),
             "read": len(found),
             "kept": len(table),
-            "dropped": dict(dropped),
+            "dropped": {**({_OTHER: dict(others)} if others else {}), **dropped},
             "notes": {reason: n for reason, n in notes.counts.items() if n},
             "remarks": sorted(set(notes.remarks)),
             "by_class": table["class_name"].value_counts().to_dict(),
@@ -108,8 +111,10 @@ def _table(
     images: Mapping[str, Image],
     classes: Sequence[str],
     notes: Counter[str],
-) -> tuple[pd.DataFrame, Counter[str]]:
+) -> tuple[pd.DataFrame, Counter[str], Counter[str]]:
+    """Return the boxes kept, how many were dropped by reason, and how many of other classes."""
     dropped: Counter[str] = Counter()
+    others: Counter[str] = Counter()
     rows = []
     for box in found:
         name = resolve_class(box.name, box.source)
@@ -118,7 +123,7 @@ def _table(
         whole = np.array([[x1, y1, x2, y2]])
         clipped, share = clip_boxes(whole, image.width, image.height)
         if name not in classes:
-            dropped[f"class {name} is not among labels.classes"] += 1
+            others[name] += 1
         elif x2 <= x1 or y2 <= y1:
             dropped["no area"] += 1
         elif share[0] == 0:
@@ -129,4 +134,4 @@ def _table(
             rows.append((box.image, name, *clipped[0].tolist(), polygon, box.difficult, box.source))
     table = pd.DataFrame(rows, columns=COLUMNS)
     floats = dict.fromkeys(("x1", "y1", "x2", "y2"), "float64")
-    return table.astype({**floats, "difficult": "bool"}), dropped
+    return table.astype({**floats, "difficult": "bool"}), dropped, others

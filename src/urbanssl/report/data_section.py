@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,7 +11,7 @@ from urbanssl.report.blocks import Block, Heading, Items, Note, Prose, Section, 
 from urbanssl.report.drawing import Album
 from urbanssl.report.gather import Results
 from urbanssl.report.maps import split_map
-from urbanssl.report.wording import NONE, counted, is_number, number
+from urbanssl.report.wording import NONE, counted, number
 
 #: Scenes with more images than this are summed up by scene alone.
 _MOST_SCENES = 8
@@ -183,8 +182,7 @@ def _conversions(results: Results) -> list[list[str]]:
         content = results.json("labels", path.name) or {}
         if "read" not in content:
             continue
-        dropped = content.get("dropped") or {}
-        reasons = _reasons(_flat(dropped))
+        reasons = _reasons(content.get("dropped") or {})
         rows.append(
             [
                 path.stem,
@@ -196,32 +194,15 @@ def _conversions(results: Results) -> list[list[str]]:
     return rows
 
 
-def _reasons(dropped: list[tuple[str, int]]) -> list[str]:
-    """Return the reasons in words; classes that nobody asked for share one."""
-    unwanted = {}
-    others = []
-    for reason, count in dropped:
-        name = _UNWANTED.fullmatch(reason)
-        if name:
-            unwanted[name[1]] = count
-        else:
-            others.append(f"{reason.replace('_', ' ')}: {count:,}")
-    if unwanted:
-        each = ", ".join(f"{name} {count:,}" for name, count in unwanted.items())
-        others.append(f"not among labels.classes: {sum(unwanted.values()):,} ({each})")
-    return others
-
-
-_UNWANTED = re.compile(r"class (.+) is not among labels\.classes")
-
-
-def _flat(dropped: Any) -> list[tuple[str, int]]:
-    if isinstance(dropped, Mapping):
-        return [
-            (str(reason), count if is_number(count) else len(count))
-            for reason, count in dropped.items()
-        ]
-    return [("for reasons given in its file", int(dropped))] if is_number(dropped) else []
+def _reasons(dropped: Mapping[str, int | Mapping[str, int]]) -> list[str]:
+    """Return why labels were left out and how many; what is counted by class, with the classes."""
+    words = []
+    for reason, found in dropped.items():
+        by_class = found if isinstance(found, Mapping) else {}
+        total = sum(by_class.values()) if isinstance(found, Mapping) else found
+        each = ", ".join(f"{name} {count:,}" for name, count in by_class.items())
+        words.append(f"{reason}: {total:,}" + (f" ({each})" if each else ""))
+    return words
 
 
 def _crime_table(results: Results) -> Iterator[Block]:
