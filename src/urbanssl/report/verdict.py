@@ -185,10 +185,8 @@ def _arm_row(ap: Summary, ap50: Summary | None) -> Markup:
 def _crime_numbers(results: Results) -> list[Number]:
     auc, gap = "Crime AUC", "Leakage gap"
     if results.crime is None:
-        return [
-            Number(auc, NONE, crime_sentence(results)),
-            Number(gap, NONE, crime_sentence(results)),
-        ]
+        why = crime_sentence(results)
+        return [Number(auc, NONE, why), Number(gap, NONE, why)]
     if refused(results):
         why = "Not given: the crime stage declined to score, for the reason stated above."
         return [Number(auc, NONE, why), Number(gap, NONE, why)]
