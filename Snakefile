@@ -88,9 +88,9 @@ rule score:
 
 rule features:
     input:
-        expand(rules.pool_features.output.table, name=SETTINGS.features.sets),
+        judged(expand(rules.pool_features.output.table, name=SETTINGS.features.sets)),
 
 
 rule crime:
     input:
-        rules.judge_crime.output.metrics,
+        judged(rules.judge_crime.output.metrics),

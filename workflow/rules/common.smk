@@ -148,6 +148,20 @@ def cheapest_set():
     ][0]
 
 
+def judged(files):
+    """Return an input function for what only a judged study has; asked for without, it refuses."""
+
+    def wanted(wildcards):
+        if not PLAN.judged:
+            raise WorkflowError(
+                "nothing is judged in this run, so there are no pooled features and no metrics: "
+                "name a crime table in `crime.table` and give scenes the role `study`"
+            )
+        return files
+
+    return wanted
+
+
 def study_boxes():
     """Return the merged boxes of the study area, nothing where no detector is trained."""
     return expand(
