@@ -1,9 +1,11 @@
 import re
 from html.parser import HTMLParser
 
+import pandas as pd
 import pytest
 from made_up_run import build, settings_for
 
+from urbanssl.artifacts import write_table
 from urbanssl.report.page import write_report
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
@@ -205,3 +207,24 @@ def test_run_without_a_crime_table_says_so(settings, made_up):
     words = Page(html.read_text(encoding="utf-8")).words
     assert "Crime rates were not part of this run" in words
     assert "has left no metrics" not in words
+
+
+def test_objects_found_in_the_study_area_are_counted_and_located(whole, page_of):
+    words = whole[0].words
+    assert "detr-detreg_f100_s0 searched 2 scenes of the study area" in words
+    assert "is in predict/detr-detreg_f100_s0/, as .boxes.gpkg" in words
+    assert "plane 2 0 2 ship 2 1 2" in words
+    assert "searched" not in page_of("scenes", "labels", "score").words
+
+
+def test_images_without_a_georeference_are_said_to_be_blocks(settings, made_up):
+    words = []
+    for placed in (True, False):
+        root = made_up("scenes", "labels")
+        path = root / "scenes" / "catalogue.parquet"
+        table = pd.read_parquet(path).assign(georeferenced=placed)
+        write_table(path, table, {})
+        html = root / "report" / "index.html"
+        write_report(settings, root, html, html.parent / "figures")
+        words.append(Page(html.read_text(encoding="utf-8")).words)
+    assert ["a block of its own" in text for text in words] == [False, True]

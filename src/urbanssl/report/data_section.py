@@ -98,9 +98,11 @@ def _splits(results: Results, album: Album) -> Iterator[Block]:
         yield Note("No labelled tiles were split: there are no splits in this run.", "missing")
         return
     given = results.settings.splits
+    placed = bool(results.images_of("labelled")["georeferenced"].all())
     yield Prose(
         f"Labelled tiles were split by blocks of {given.block:g} m, not one by one: a place is in "
         f"one split only, and tiles nearer than {given.buffer:g} m to another split were left out."
+        + ("" if placed else " An image without a georeference is a block of its own.")
     )
     table = splits.groupby(["scene", "split"]).size().unstack(fill_value=0)
     order = ("train", "val", "test", "none")

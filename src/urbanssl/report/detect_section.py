@@ -14,6 +14,7 @@ from urbanssl.report.comparison import differences, summarise
 from urbanssl.report.drawing import Album
 from urbanssl.report.gather import Results, Run, fractions_of
 from urbanssl.report.pictures import examples, side_by_side, spread
+from urbanssl.report.study_objects import study_objects
 from urbanssl.report.wording import NONE, counted, listed, number, signed, with_interval
 
 #: COCO's statistics by size.
@@ -43,6 +44,7 @@ def _blocks(results: Results, album: Album) -> Iterator[Block]:
     yield from _curves(results, shown, album)
     yield from _errors(shown, album)
     yield from _examples(results, album)
+    yield from study_objects(results)
 
 
 def _shown_runs(results: Results) -> dict[str, Run]:

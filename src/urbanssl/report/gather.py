@@ -87,6 +87,13 @@ class Results:
         """The checked images."""
         return self.table("scenes", "catalogue.parquet")
 
+    def images_of(self, role: str) -> pd.DataFrame:
+        """Return the checked images of the scenes with a role; no rows before they are checked."""
+        if self.catalogue is None:
+            return pd.DataFrame(columns=["scene", "georeferenced"])
+        has = [role in str(roles).split(";") for roles in self.catalogue["roles"]]
+        return self.catalogue[has]
+
     @cached_property
     def tile_counts(self) -> dict[str, int]:
         """Number of tiles by scene."""
