@@ -107,7 +107,7 @@ def test_label_subsets_are_nested_and_cover_the_classes():
 
 @pytest.mark.parametrize(("empty", "tiles"), [(0.0, {0}), (1.0, {0, 1})])
 def test_a_training_sees_no_more_tiles_without_objects_than_allowed(
-    coco, shards, make_job, tmp_path, empty, tiles
+    coco, shards, make_job, empty, tiles
 ):
     bridge.install()
     import mmdet.datasets.transforms  # noqa: F401

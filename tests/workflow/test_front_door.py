@@ -179,3 +179,24 @@ def test_every_rule_has_a_log_a_benchmark_memory_and_time():
             wanted = ("log:", "benchmark:", "mem_mb=", "runtime=")
             lacking += [(rule, part) for part in wanted if part not in body]
     assert lacking == []
+
+
+def test_without_a_crime_table_boxes_are_merged_and_judging_is_refused(fresh):
+    fresh.write({**SETTINGS, "crime": {"table": None}}, "untabled.yaml")
+    rules = {rule for rule, _ in fresh.planned("untabled.yaml")}
+    assert {"predict_scene", "merge_boxes", "write_report"} <= rules
+    assert not {"read_crime", "extract_features", "pool_features", "judge_crime"} & rules
+    for target in ("features", "crime"):
+        ran = fresh.snakemake("-n", target, settings="untabled.yaml")
+        assert ran.returncode
+        assert "name a crime table in `crime.table`" in ran.stdout
+    (fresh.folder / "untabled.yaml").unlink()
+
+
+def test_commands_of_the_documents_take_no_target_for_a_file_of_settings():
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "config").glob("*.yaml")]
+    lines = [line for page in pages for line in page.read_text().splitlines()]
+    after = [line.partition("--configfile ")[2].split() for line in lines if "snakemake" in line]
+    followers = [words[1] for words in after if len(words) > 1]
+    assert sum(map(bool, after)) > 10
+    assert not set(followers) & set(TARGETS), "Snakemake would read these as settings"
