@@ -327,7 +327,7 @@ def _examples(results: Results, album: Album) -> Iterator[Block]:
     most = max(run.fraction for run in results.scored)
     candidates = [run for run in results.scored if run.fraction == most]
     best = max(candidates, key=lambda run: run.stats().get("AP50") or 0)
-    least = _shown_from(best)
+    least = best.shown_from
     found = examples(results, best.name, least)
     if not found:
         yield Note("There are no test tiles with labels and predictions to show.", "missing")
@@ -343,9 +343,3 @@ def _examples(results: Results, album: Album) -> Iterator[Block]:
         f"a score of at least {least:.2f}. Blue, solid: found, or right. Orange, dashed: "
         "missed (left) or false (right).",
     )
-
-
-def _shown_from(run: Run) -> float:
-    """Return the score from which boxes are shown: that of the best F1, as in the confusion."""
-    stored = ((run.score or {}).get("confusion") or {}).get("tiles") or {}
-    return float(stored.get("min_score", 0.3))

@@ -51,6 +51,12 @@ class Run:
         stored = ((self.score or {}).get(on) or {}).get("draws") or {}
         return list(stored.get(statistic) or [])
 
+    @property
+    def shown_from(self) -> float:
+        """The score from which boxes are shown: that of the best F1, as in the confusion."""
+        stored = ((self.score or {}).get("confusion") or {}).get("tiles") or {}
+        return float(stored.get("min_score", 0.3))
+
 
 @dataclass(frozen=True)
 class Results:
