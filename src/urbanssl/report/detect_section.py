@@ -118,8 +118,9 @@ def _starts(results: Results, album: Album) -> Iterator[Block]:
         return
     yield Table(
         "Each self-supervised start minus the same network from random weights, same labels, seeds "
-        "and budget. Differences are paired: taken within each resample of the test area's blocks, "
-        "which both arms share, and over the seeds.",
+        "and steps of finetuning; the steps of pretraining come on top, and a random start that "
+        "trains as much longer may catch up. Differences are paired: taken within each resample of "
+        "the test area's blocks, which both arms share, and over the seeds.",
         ("arm", "against", "labels", "seeds", "AP difference", "AP50 difference", "finding"),
         [
             [
