@@ -165,7 +165,7 @@ def one_seed(seed, images, known, options):
 
     note("colour histogram", asked(colour_histogram(images)))
     note("random convolutions", asked(random_convolutions(images, seed)))
-    for stage in ("swav", "mae"):
+    for stage in options.stages:
         recipe = getattr(options, stage)
         torch.manual_seed(seed)
         size = probed_size(recipe)
@@ -200,6 +200,7 @@ def main():
     parser.add_argument("--out", type=Path, default=Path("results/ucmerced"))
     parser.add_argument("--swav", type=Path, default=models / "swav.py")
     parser.add_argument("--mae", type=Path, default=models / "mae.py")
+    parser.add_argument("--stages", nargs="+", choices=("swav", "mae"), default=("swav", "mae"))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--minutes", type=float, default=50, help="of each pretraining")
     parser.add_argument("--steps", type=int, help="of each pretraining, in place of minutes")
