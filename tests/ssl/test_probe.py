@@ -51,3 +51,18 @@ def test_features_that_hold_the_label_are_told_from_noise():
     good, bad = probe(signal, labels), probe(noise, labels)
     assert min(good["knn"], good["linear"]) > 0.95
     assert max(bad["knn"], bad["linear"]) < bad["chance"] + 0.2
+
+
+def test_weak_directions_that_hold_the_label_are_found_by_the_linear_probe():
+    rng = np.random.default_rng(0)
+    labels = np.arange(400) % 8
+    common = rng.normal(size=(400, 1)) @ rng.normal(size=(1, 64))
+    weak = 0.01 * np.eye(8)[labels] @ rng.normal(size=(8, 64))
+    features = common + weak + 0.002 * rng.normal(size=(400, 64))
+    assert probe(features, labels)["linear"] > 0.95
+
+
+def test_classes_of_four_members_can_be_probed():
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(3), 4)
+    assert 0 <= probe(rng.normal(size=(12, 5)), labels)["linear"] <= 1

@@ -18,7 +18,9 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -27,6 +29,10 @@ from torch.nn import functional
 from urbanssl.engine.log import say
 from urbanssl.ssl.crops import pixels, random_crops
 from urbanssl.ssl.labelled_folder import labelled_images
+
+#: Inverse strengths of the linear probe's penalty, and the folds that choose among them.
+PENALTIES = (0.1, 1.0, 10.0)
+FOLDS = 3
 
 
 def rank_me(features: NDArray[np.float64]) -> float:
@@ -59,7 +65,8 @@ def probe(
     Args:
         features: `(N, D)`.
         labels: `(N,)` numbers of classes; those with fewer than four members are left out.
-        learn: `(N,)` which are learned from; None: a random half.
+        learn: `(N,)` which are learned from; None: a random half. The penalty of the linear
+            probe is chosen on these too, by cross-validation.
         seed: of the half.
 
     Returns:
@@ -77,11 +84,23 @@ def probe(
         return result
     result["chance"] = float(np.bincount(labels[test]).max() / test.sum())
     neighbours = KNeighborsClassifier(min(10, train.sum()), metric="cosine", weights="distance")
-    linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300, C=0.1))
-    for name, judge in (("knn", neighbours), ("linear", linear)):
+    for name, judge in (("knn", neighbours), ("linear", _linear(labels[train]))):
         judge.fit(features[train], labels[train])
         result[name] = float(judge.score(features[test], labels[test]))
     return result
+
+
+def _linear(labels: NDArray[np.int64]) -> BaseEstimator:
+    """Return logistic regression whose penalty is chosen on what it learns from.
+
+    Features of few strong and many weak directions, as pretraining makes them, need a weaker
+    penalty than those of an untrained network: one penalty for all would favour one of them.
+    """
+    logistic = LogisticRegression(C=1.0, max_iter=1000, tol=1e-3)
+    judge = make_pipeline(StandardScaler(), logistic)
+    if np.unique(labels, return_counts=True)[1].min() < FOLDS:
+        return judge
+    return GridSearchCV(judge, {"logisticregression__C": PENALTIES}, cv=FOLDS)
 
 
 def _unit(features: NDArray[np.float64]) -> NDArray[np.float64]:
