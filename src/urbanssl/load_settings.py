@@ -54,7 +54,8 @@ def load_settings(
         given: path of a YAML file, or nested plain values (as Snakemake's `config`).
         sources: the files that plain values were read from, the last one winning; error texts
             take line numbers from them. A value that is in none of them was given on the command
-            line, where Snakemake makes text of nested numbers: there `"128"` is read as 128.
+            line, where Snakemake makes text of nested values: there `"128"` is read as 128, and
+            `"null"` as no value.
 
     Raises:
         SettingsError: a key, type, range or named file is wrong, or the YAML is; lists every
@@ -100,7 +101,7 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(entry) for entry in value]
-    return value
+    return None if value == "null" else value  # the command line makes text of it
 
 
 def _validated(

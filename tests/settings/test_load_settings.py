@@ -148,6 +148,12 @@ def test_nested_numbers_given_on_the_command_line_arrive_as_text_and_are_read(fo
     assert settings.crime.shrink is False
 
 
+def test_null_given_on_the_command_line_is_no_value(folder):
+    Path("city.yaml").write_text("tiles: {size: 256}\n")
+    merged = {"tiles": {"size": 256}, "crime": {"table": "null"}}
+    assert load_settings(merged, ["city.yaml"]).crime.table is None
+
+
 def test_a_wrong_value_of_the_command_line_is_said_to_come_from_there(folder):
     (folder / "c.yaml").write_text("seed: 1\n")
     with pytest.raises(SettingsError, match="--config seed: -4 is not allowed"):
