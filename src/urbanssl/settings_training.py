@@ -25,7 +25,11 @@ class Budget(Section):
     threads: PositiveInt = Field(1, description="processor cores of the job, on each of its nodes")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="arithmetic of the forward pass")
     compiled: bool = Field(
-        False, description="compile the networks of SwAV and MAE: minutes at first, then faster"
+        False,
+        description=(
+            "compile the network: minutes at first, then faster; SwAV and MAE alone, detectors "
+            "stay as they are"
+        ),
     )
     checkpoint_every: PositiveInt = Field(50, description="steps between two checkpoints")
     on_trouble: Literal["stop", "warn", "adapt"] = Field(
