@@ -1,6 +1,9 @@
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from urbanssl.errors import TrainingError
 from urbanssl.ssl.labelled_folder import labelled_images
@@ -53,16 +56,34 @@ def test_features_that_hold_the_label_are_told_from_noise():
     assert max(bad["knn"], bad["linear"]) < bad["chance"] + 0.2
 
 
+def weak_directions(labels, rng):
+    """Features of one strong direction; the label is in weak ones, a hundredth of it."""
+    count, classes = len(labels), labels.max() + 1
+    common = rng.normal(size=(count, 1)) @ rng.normal(size=(1, 64))
+    weak = 0.01 * np.eye(classes)[labels] @ rng.normal(size=(classes, 64))
+    return common + weak + 0.002 * rng.normal(size=(count, 64))
+
+
 def test_weak_directions_that_hold_the_label_are_found_by_the_linear_probe():
-    rng = np.random.default_rng(0)
     labels = np.arange(400) % 8
-    common = rng.normal(size=(400, 1)) @ rng.normal(size=(1, 64))
-    weak = 0.01 * np.eye(8)[labels] @ rng.normal(size=(8, 64))
-    features = common + weak + 0.002 * rng.normal(size=(400, 64))
+    features = weak_directions(labels, np.random.default_rng(0))
     assert probe(features, labels)["linear"] > 0.95
 
 
-def test_classes_of_four_members_can_be_probed():
-    rng = np.random.default_rng(0)
-    labels = np.repeat(np.arange(3), 4)
-    assert 0 <= probe(rng.normal(size=(12, 5)), labels)["linear"] <= 1
+def test_a_rare_class_does_not_keep_the_penalty_from_being_chosen(recwarn):
+    labels = np.append(np.arange(100) % 8, [8] * 4)
+    learn = np.random.default_rng(1).permutation(104) % 2 == 0
+    learn[100:] = [True, False, False, False]
+    features = weak_directions(labels, np.random.default_rng(0))
+    fixed = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    fixed.fit(features[learn], labels[learn])
+    found = probe(features, labels, learn)["linear"]
+    assert found > fixed.score(features[~learn], labels[~learn]) + 0.05
+    assert not [warning for warning in recwarn if "least populated" in str(warning.message)]
+
+
+@pytest.mark.parametrize("members", [4, 5])
+def test_classes_of_few_members_are_told_apart(members):
+    labels = np.repeat(np.arange(3), members)
+    features = np.random.default_rng(0).normal(size=(len(labels), 5)) + 9 * np.eye(5)[labels]
+    assert probe(features, labels)["linear"] == 1

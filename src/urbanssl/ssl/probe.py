@@ -6,6 +6,7 @@ Rank of the features: Garrido et al. 2023, "RankMe". Alignment and uniformity: W
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,9 @@ def probe(
     result["chance"] = float(np.bincount(labels[test]).max() / test.sum())
     neighbours = KNeighborsClassifier(min(10, train.sum()), metric="cosine", weights="distance")
     for name, judge in (("knn", neighbours), ("linear", _linear(labels[train]))):
-        judge.fit(features[train], labels[train])
+        with warnings.catch_warnings():  # a class in fewer folds than there are does no harm
+            warnings.filterwarnings("ignore", message="The least populated class")
+            judge.fit(features[train], labels[train])
         result[name] = float(judge.score(features[test], labels[test]))
     return result
 
@@ -95,10 +98,11 @@ def _linear(labels: NDArray[np.int64]) -> BaseEstimator:
 
     Features of few strong and many weak directions, as pretraining makes them, need a weaker
     penalty than those of an untrained network: one penalty for all would favour one of them.
+    It is 1 where fewer than two classes have a member for each fold: nothing to choose on.
     """
     logistic = LogisticRegression(C=1.0, max_iter=1000, tol=1e-3)
     judge = make_pipeline(StandardScaler(), logistic)
-    if np.unique(labels, return_counts=True)[1].min() < FOLDS:
+    if (np.unique(labels, return_counts=True)[1] >= FOLDS).sum() < 2:
         return judge
     return GridSearchCV(judge, {"logisticregression__C": PENALTIES}, cv=FOLDS)
 
