@@ -64,7 +64,7 @@ def load_settings(
     paths = sources if isinstance(given, Mapping) else [given]
     files = [read_yaml(Path(path)) for path in paths]
     problems = [problem for file in files for problem in file.problems]
-    values = _plain(given) if isinstance(given, Mapping) else files[0].content
+    values = _plain(given, files) if isinstance(given, Mapping) else files[0].content
     broken = bool(problems) and not values
     settings, found = (None, []) if broken else _validated(values, files)
     problems += [_problem(values, error, files) for error in found]
@@ -96,12 +96,14 @@ def _short(path: str | Path) -> Path:
     return absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else absolute
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, files: list[YamlFile], path: KeyPath = ()) -> Any:
     if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in value.items()}
+        return {str(key): _plain(entry, files, (*path, str(key))) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
-    return None if value == "null" else value  # the command line makes text of it
+        return [_plain(entry, files, (*path, number)) for number, entry in enumerate(value)]
+    if value == "null" and files and _file_of(path, value, files) is None:
+        return None  # of the command line
+    return value
 
 
 def _validated(

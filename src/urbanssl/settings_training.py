@@ -10,6 +10,8 @@ from urbanssl.settings_base import PositiveFloat, PositiveInt, Section
 
 Role = Literal["unlabelled", "labelled", "study"]
 Init = Literal["random", "swav", "mae", "detreg", "file"]
+#: Which of a detector's layers are worth compiling is not known: only SwAV and MAE say so.
+NotCompiled = Annotated[Literal[False], Field(description="detectors cannot be compiled")]
 
 
 class Budget(Section):
@@ -24,13 +26,7 @@ class Budget(Section):
     )
     threads: PositiveInt = Field(1, description="processor cores of the job, on each of its nodes")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="arithmetic of the forward pass")
-    compiled: bool = Field(
-        False,
-        description=(
-            "compile the network: minutes at first, then faster; SwAV and MAE alone, detectors "
-            "stay as they are"
-        ),
-    )
+    compiled: bool = Field(False, description="compile the network: minutes at first, then faster")
     checkpoint_every: PositiveInt = Field(50, description="steps between two checkpoints")
     on_trouble: Literal["stop", "warn", "adapt"] = Field(
         "stop",
@@ -95,6 +91,7 @@ class DetregSettings(TrainSettings):
     )
     steps: PositiveInt = Field(100, description="training steps (batches)")
     batch_size: PositiveInt = Field(8, description="images a step, over all processes")
+    compiled: NotCompiled = False
 
 
 class PretrainSettings(Section):
@@ -185,6 +182,7 @@ def _default_arms() -> dict[str, ArmSettings]:
 class DetectSettings(Budget):
     """Finetuning of the detectors: arms x label fractions x seeds."""
 
+    compiled: NotCompiled = False
     arms: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")], ArmSettings] = Field(
         default_factory=_default_arms,
         min_length=1,

@@ -148,10 +148,21 @@ def test_nested_numbers_given_on_the_command_line_arrive_as_text_and_are_read(fo
     assert settings.crime.shrink is False
 
 
-def test_null_given_on_the_command_line_is_no_value(folder):
-    Path("city.yaml").write_text("tiles: {size: 256}\n")
-    merged = {"tiles": {"size": 256}, "crime": {"table": "null"}}
-    assert load_settings(merged, ["city.yaml"]).crime.table is None
+def test_null_given_on_the_command_line_is_no_value_and_in_a_file_quoted_it_is_text(folder):
+    (folder / "c.yaml").write_text('title: "null"\ncrime: {table: embedded}\n')
+    merged = {"title": "null", "crime": {"table": "null"}}
+    settings = load_settings(merged, ["c.yaml"])
+    assert settings.crime.table is None
+    assert settings.title == "null"
+
+
+def test_compiling_is_refused_where_it_would_change_nothing(folder):
+    (folder / "c.yaml").write_text("pretrain: {mae: {compiled: true}, detreg: {compiled: true}}\n")
+    with pytest.raises(
+        SettingsError, match=r"c\.yaml:1 pretrain\.detreg\.compiled: true"
+    ) as refused:
+        load_settings("c.yaml")
+    assert "mae" not in str(refused.value)
 
 
 def test_a_wrong_value_of_the_command_line_is_said_to_come_from_there(folder):

@@ -144,8 +144,6 @@ class StepLoop(BaseLoop):
         model: Any = bare_model(self.runner.model)
         if self._compiled and hasattr(model, "compile_parts"):
             model.compile_parts()
-        elif self._compiled:
-            say(f"`compiled` changes nothing here: {type(model).__name__} has no parts to compile")
         previous = signal.signal(signal.SIGTERM, self._stop_soon)
         try:
             self.runner.call_hook("before_train")
