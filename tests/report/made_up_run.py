@@ -102,13 +102,14 @@ def _annotations(rng, image, first):
 def _pretrain(root, rng):
     steps = np.arange(5, 201, 5)
     for stage, start, end in (("swav", 4.1, 2.6), ("mae", 1.1, 0.55), ("detreg", 6.3, 3.4)):
+        of = "blocks" if stage == "mae" else "labels"
         loss = end + (start - end) * np.exp(-steps / 60) + rng.normal(0, 0.03, len(steps))
         log = {
             "curve": [{"step": int(s), "loss": float(v)} for s, v in zip(steps, loss, strict=True)],
             "seconds": 61.0, "images_per_second": 104.9, "steps": 200,
             "probe": [
-                {"step": 0, "of": "labels", "knn": 0.31, "linear": 0.35, "chance": 0.1},
-                {"step": 200, "of": "labels", "knn": 0.44, "linear": 0.52, "chance": 0.1},
+                {"step": 0, "of": of, "knn": 0.31, "linear": 0.35, "chance": 0.1},
+                {"step": 200, "of": of, "knn": 0.44, "linear": 0.52, "chance": 0.1},
             ],
         }  # fmt: skip
         if stage == "swav":

@@ -173,6 +173,13 @@ def test_probes_stand_before_and_after_and_unwanted_classes_share_a_reason(whole
     )
 
 
+def test_only_a_probe_of_blocks_is_said_to_fall_for_colours(whole):
+    words = whole[0].words
+    caution = "a fall here does not say that pretraining failed"
+    assert words.count(caution) == 1
+    assert "MAE: frozen features asked for the block" in words[: words.index(caution)][-300:]
+
+
 def test_run_without_drivers_says_so(page_of):
     assert "No tiles are shown" in page_of("scenes", "crime").words
 

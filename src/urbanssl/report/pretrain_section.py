@@ -113,16 +113,21 @@ def _probe_curve(stage: str, log: Mapping[str, Any], album: Album) -> Figure | N
         title: (steps, [float(entry[key]) for entry in probes])
         for key, title in (("knn", "k-NN"), ("linear", "linear"))
     }
-    asked = {"labels": "the class of a labelled image"}.get(
-        str(probes[-1].get("of")), "the block of its scene that a tile lies on"
-    )
+    if probes[-1].get("of") == "labels":
+        asked, caution = "the class of a labelled image", ""
+    else:
+        asked = "the block of its scene that a tile lies on"
+        caution = (
+            " A place has its colours, and a network that learns to overlook them may answer worse "
+            "than an untrained one: a fall here does not say that pretraining failed."
+        )
     chance = (float(probes[-1]["chance"]), "commonest class")
     return album.plot(
         f"probe-{stage}",
         curve(lines, f"{name}: accuracy", chance),
         f"{name}: linear accuracy from {probes[0]['linear']:.2f} to {probes[-1]['linear']:.2f}.",
         f"{name}: frozen features asked for {asked}. The first point is the network before "
-        "training.",
+        f"training.{caution}",
     )
 
 
