@@ -21,6 +21,7 @@ from urbanssl.detect.relative_position import (
     window_partition,
     window_unpartition,
 )
+from urbanssl.ops.attention import attention
 from urbanssl.ssl.vit import patch_projection, start_projection
 
 
@@ -49,7 +50,7 @@ class Attention(nn.Module):
         parts = self.qkv(tokens).reshape(batch, height * width, 3, self.heads, -1)
         query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)
         bias = relative_bias(query, self.rel_pos_h, self.rel_pos_w, size, size)
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        mixed = attention(query, key, value, bias)
         return self.proj(mixed.transpose(1, 2).reshape(batch, height, width, channels))
 
 

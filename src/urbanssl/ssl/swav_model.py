@@ -22,6 +22,7 @@ import urbanssl.ssl.prototypes
 import urbanssl.ssl.schedules
 from urbanssl.engine.facts import TrainingFacts
 from urbanssl.errors import Problem
+from urbanssl.ops.small_maps import with_small_maps
 from urbanssl.ssl import larc
 from urbanssl.ssl.crops import INPUT_BANDS, Colours, CropKind, normalise, random_crops
 from urbanssl.ssl.queue import is_full
@@ -84,6 +85,7 @@ class SwAV(BaseModel):
         self.backbone = torchvision.models.get_model(arch, weights=None)
         width = self.backbone.fc.in_features
         self.backbone.fc = nn.Identity()
+        with_small_maps(self.backbone)
         # Convolutions of weights laid out as their images need no reordering at every step.
         self.backbone.to(memory_format=torch.channels_last)
         hidden, out = projection

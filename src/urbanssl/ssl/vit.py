@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from urbanssl.ops.attention import attention
+
 _EPS = 1e-6
 
 
@@ -89,7 +91,7 @@ class Attention(nn.Module):
         query, key, value = parts.unbind(0)
         if last is not None:
             query = query[:, :, -last:]
-        mixed = functional.scaled_dot_product_attention(query, key, value)
+        mixed = attention(query, key, value)
         return self.proj(mixed.transpose(1, 2).flatten(2))
 
 
