@@ -21,33 +21,28 @@ class SmallMapConv2d(nn.Conv2d):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return `(N, O, h, w)` of `(N, C, H, W)`, as `torch.nn.Conv2d` does."""
-        size = [
-            (side + 2 * int(pad) - kernel) // stride + 1
-            for side, pad, kernel, stride in zip(
-                images.shape[2:], self.padding, self.kernel_size, self.stride, strict=True
-            )
-        ]
-        if images.device.type != "cpu" or max(size) > LARGEST:
+        rows, columns = (self._meetings(images.shape[2 + axis], axis) for axis in (0, 1))
+        if images.device.type != "cpu" or max(len(rows), len(columns)) > LARGEST:
             return super().forward(images)
         pixels, weight = images.permute(0, 2, 3, 1), self.weight.permute(0, 2, 3, 1)
-        height, width = (
-            [self._meeting(place, axis, images) for place in range(size[axis])] for axis in (0, 1)
-        )
         places = [
             functional.linear(
-                pixels[:, rows, columns].flatten(1), weight[:, above, beside].flatten(1), self.bias
+                pixels[:, y, x].flatten(1), weight[:, above, beside].flatten(1), self.bias
             )
-            for rows, above in height
-            for columns, beside in width
+            for y, above in rows
+            for x, beside in columns
         ]
-        return torch.stack(places, 1).unflatten(1, size).permute(0, 3, 1, 2)
+        return torch.stack(places, 1).unflatten(1, (len(rows), len(columns))).permute(0, 3, 1, 2)
 
-    def _meeting(self, place: int, axis: int, images: torch.Tensor) -> tuple[slice, slice]:
-        """Return which pixels and which weights meet at a place of the output, along an axis."""
-        first = place * self.stride[axis] - int(self.padding[axis])
-        low = max(first, 0)
-        high = max(low, min(first + self.kernel_size[axis], images.shape[2 + axis]))
-        return slice(low, high), slice(low - first, high - first)
+    def _meetings(self, side: int, axis: int) -> list[tuple[slice, slice]]:
+        """Return which pixels and which weights meet at each place of the output, on an axis."""
+        kernel, pad = self.kernel_size[axis], int(self.padding[axis])
+        found = []
+        for first in range(-pad, side + pad - kernel + 1, self.stride[axis]):
+            low = max(first, 0)
+            high = max(low, min(first + kernel, side))
+            found.append((slice(low, high), slice(low - first, high - first)))
+        return found
 
 
 def with_small_maps(network: nn.Module) -> nn.Module:
