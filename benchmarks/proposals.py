@@ -5,7 +5,8 @@
 `--opencv` is an interpreter with opencv-contrib-python-headless and numpy, in an environment of its
 own (contrib cannot share one with the OpenCV that mmcv asks for). Tiles of 256 px are cut from the
 images of dota8 and tennis; a box counts where 70 % of it shows. Recall: labelled boxes that one of
-the first 30 or 100 boxes meets at IoU .5, mean over draws of the random order; ours also ranked.
+the first 30 or 100 boxes meets at IoU .5, mean over draws of the random order and the standard
+error of that mean; ours also ranked.
 Random boxes and a dense grid, the ablations, are beside them. UC Merced, which has no boxes, is
 timed alone. Times are milliseconds of processor time a tile.
 """
@@ -26,7 +27,7 @@ from urbanssl.ssl.box_order import draw_order
 from urbanssl.ssl.proposals import grid_boxes, random_boxes
 from urbanssl.ssl.selective_search import ranked_order, search
 
-SIZE, SIDE, DRAWS = 256, 128, 3
+SIZE, SIDE = 256, 128
 
 _OPENCV = """
 import sys, time
@@ -132,14 +133,14 @@ def in_random_order(ablation, tile, rng):
     return regions.boxes[draw_order(regions.levels, rng)]
 
 
-def by_opencv(interpreter, tiles):
+def by_opencv(interpreter, tiles, draws):
     """Boxes of each draw and tile, and seconds of one draw."""
     with tempfile.TemporaryDirectory() as folder:
         given, made = Path(folder) / "tiles.npz", Path(folder) / "boxes.npz"
         np.savez(given, tiles=tiles)
-        subprocess.run([interpreter, "-c", _OPENCV, str(given), str(made), str(DRAWS)], check=True)
+        subprocess.run([interpreter, "-c", _OPENCV, str(given), str(made), str(draws)], check=True)
         with np.load(made) as stored:
-            boxes = [[stored[f"{d}_{n}"] for n in range(len(tiles))] for d in range(DRAWS)]
+            boxes = [[stored[f"{d}_{n}"] for n in range(len(tiles))] for d in range(draws)]
             return boxes, float(stored["seconds"])
 
 
@@ -149,7 +150,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--opencv", help="interpreter with OpenCV contrib; left out: ours alone")
     parser.add_argument("--tiles", type=int, default=60, help="tiles of each data set")
+    parser.add_argument("--draws", type=int, default=3, help="random orders of each tile")
     given = parser.parse_args()
+    rounds = range(given.draws)
     rng = np.random.default_rng(0)
     print(f"{'data':10}{'order':18}{'ms a tile':>10}{'boxes':>7}{'@30':>7}{'@100':>7}{'@all':>7}")
     for name in ("dota8", "tennis", "ucmerced"):
@@ -158,25 +161,30 @@ def main() -> None:
         found, seconds = ours(tiles)
         orders = {
             "ours, random": [
-                [r.boxes[draw_order(r.levels, rng, r.starts)] for r in found] for _ in range(DRAWS)
+                [r.boxes[draw_order(r.levels, rng, r.starts)] for r in found] for _ in rounds
             ],
             "ours, ranked": [[r.boxes[ranked_order(r)] for r in found]],
         }
         times = dict.fromkeys(orders, seconds)
         for ablation in (random_boxes, grid_boxes):
             start = time.process_time()
-            drawn = [[in_random_order(ablation, tile, rng) for tile in tiles] for _ in range(DRAWS)]
+            drawn = [[in_random_order(ablation, tile, rng) for tile in tiles] for _ in rounds]
             name_of = ablation.__name__.replace("_", " ")
             orders[name_of] = drawn
-            times[name_of] = (time.process_time() - start) / DRAWS
+            times[name_of] = (time.process_time() - start) / given.draws
         if given.opencv:
-            orders["OpenCV fast"], times["OpenCV fast"] = by_opencv(given.opencv, tiles)
+            orders["OpenCV fast"], times["OpenCV fast"] = by_opencv(
+                given.opencv, tiles, given.draws
+            )
         for order, draws in orders.items():
             count = np.mean([len(boxes) for boxes in draws[0]])
             line = f"{name:10}{order:18}{1000 * times[order] / len(tiles):10.1f}{count:7.0f}"
             if truth is not None:
-                values = np.mean([recall(truth, boxes) for boxes in draws], axis=0)
-                line += "".join(f"{value:7.3f}" for value in values)
+                values = np.array([recall(truth, boxes) for boxes in draws])
+                line += "".join(f"{value:7.3f}" for value in values.mean(axis=0))
+                if len(draws) > 1:
+                    errors = values.std(axis=0, ddof=1) / np.sqrt(len(draws))
+                    line += "  +- " + " ".join(f"{error:.3f}" for error in errors)
             print(line)
             sys.stdout.flush()
 

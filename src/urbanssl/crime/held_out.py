@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
+from scipy.special import expit
 
 from urbanssl.crime.boosting import WIDE, boosted_chance, fit_boosting
 from urbanssl.crime.counts import Counted, CountedOut, held_out_rate
@@ -15,12 +15,14 @@ from urbanssl.crime.folds import Scheme
 from urbanssl.crime.linear import (
     Basis,
     apply,
-    choose_logistic,
     choose_ridge,
-    fit_logistic,
+    choose_scale,
+    fit_path,
     fit_ridge,
     fold_bases,
+    inner_scores,
     penalties,
+    scaled,
 )
 from urbanssl.crime.metrics import auc
 from urbanssl.crime.refits import logistic_without, ridge_without
@@ -144,16 +146,24 @@ def predict_held_out(
         inside, outside = basis.project(features[train]), basis.project(features[held])
         label = target.training_labels(number)[train]
         inner = target.scheme.inner(number)[train]
-        beta, inner_auc, ridges = _logistic(inside, label, inner, basis)
-        inner_aucs.append(inner_auc)
+        grid = penalties(basis, len(inside))
+        model = _logistic(inside, label, inner, grid)
+        inner_aucs.append(model.inner_auc)
+        beta = model.mean(model.path)
         logistic[held] = expit(apply(outside, beta))
         slopes[number] = basis.components @ beta[:-1] / basis.scale
-        grid = penalties(basis, len(inside))
         penalty = choose_ridge(inside, target.value[train], inner, grid)
         ridge[held] = apply(outside, fit_ridge(inside, target.value[train], penalty))
         if group is not None:
             other, value = group[train], target.value[train]
-            less = logistic_without(inside, label.astype(float), ridges, beta, other, groups)
+            less = model.mean(
+                np.stack(
+                    [
+                        logistic_without(inside, label.astype(float), p, b, other, groups)
+                        for p, b in zip(grid, model.path, strict=True)
+                    ]
+                )
+            )
             without.logistic[:, held] = expit(apply(outside, less.T).T)
             less = ridge_without(inside, value, penalty, other, groups)
             without.ridge[:, held] = apply(outside, less.T).T
@@ -165,9 +175,9 @@ def predict_held_out(
             )
         if boosting:
             narrow = width <= WIDE
-            model = fit_boosting(features[train] if narrow else inside, label, seed)
+            trees = fit_boosting(features[train] if narrow else inside, label, seed)
             seen = features[held] if narrow else outside
-            boosted[held] = boosted_chance(model, seen, float(label.mean()))
+            boosted[held] = boosted_chance(trees, seen, float(label.mean()))
     finite = [value for value in inner_aucs if np.isfinite(value)]
     return HeldOut(
         logistic=logistic,
@@ -180,15 +190,36 @@ def predict_held_out(
     )
 
 
+@dataclass(frozen=True)
+class _Logistic:
+    """Logistic regression of the training areas of one fold.
+
+    Attributes:
+        path: (P, K + 1) coefficients with each penalty.
+        scale: of their mean, chosen by inner folds.
+        share: of high areas.
+        inner_auc: AUC on the inner folds.
+    """
+
+    path: Floats
+    scale: float
+    share: float
+    inner_auc: float
+
+    def mean(self, path: Floats) -> Floats:
+        """Return the coefficients that predict, of those (P, ...) with each penalty."""
+        return scaled(path.mean(axis=0), self.scale, self.share)
+
+
 def _logistic(
-    inside: Floats, label: NDArray[np.bool_], inner: NDArray[np.int64], basis: Basis
-) -> tuple[Floats, float, float]:
-    """Return coefficients at the penalty that inner folds choose, the AUC there, the penalty."""
-    grid = penalties(basis, len(inside))
+    inside: Floats, label: NDArray[np.bool_], inner: NDArray[np.int64], grid: Sequence[float]
+) -> _Logistic:
     if label.min() == label.max():
-        share = np.clip(label.mean(), 0.01, 0.99)
-        return np.append(np.zeros(inside.shape[1]), logit(share)), float("nan"), grid[0]
+        share = float(np.clip(label.mean(), 0.01, 0.99))
+        nothing = np.zeros((len(grid), inside.shape[1] + 1))
+        return _Logistic(nothing, 0.0, share, float("nan"))
     numbers = label.astype(float)
-    penalty, scores = choose_logistic(inside, numbers, inner, grid)
+    scores = inner_scores(inside, numbers, inner, grid)
     inner_auc = float(auc(scores, label, inner, np.ones((1, len(label))))[0])
-    return fit_logistic(inside, numbers, penalty), inner_auc, penalty
+    path = fit_path(inside, numbers, grid)
+    return _Logistic(path, choose_scale(scores, numbers), float(label.mean()), inner_auc)

@@ -5,8 +5,8 @@ drawn anew: areas of one region share its streets, its police and its weather, h
 Taking a region away changes a score twice, as a place that is predicted and as one that is learned
 from. With predictions kept, the second change is missed. With models fitted again, scores that are
 made of pairs of regions that happen to be alike, as those of features that say nothing are, change
-twice over. The variance taken is the mean of both: a quarter too large there (half and twice of
-what is right), right where regions differ by themselves. How often such intervals cover the truth
+twice over. The variance taken is the geometric mean of both: right for those, and right where
+regions differ by themselves, since both agree there. How often such intervals cover the truth
 is counted by `urbanssl.crime.validation`.
 
 Sources: Efron and Stein (1981), The jackknife estimate of variance, Annals of Statistics 9
@@ -77,7 +77,7 @@ def influence(scores: Floats) -> Floats:
     without = scores[:, 1:]
     change = (without.shape[1] - 1) * (without.mean(axis=1, keepdims=True) - without)
     kept, refitted = change.var(axis=1)
-    scaled: Floats = change[1] * np.sqrt((kept + refitted) / 2 / max(refitted, 1e-24))
+    scaled: Floats = change[1] * (kept / max(refitted, 1e-24)) ** 0.25
     return scaled
 
 

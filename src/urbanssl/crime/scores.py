@@ -78,7 +78,7 @@ def left_out(
     """
     kept = metric(predicted, resamples.present)
     if without is None:
-        return np.stack([kept, kept[0] + np.sqrt(3) * (kept - kept[0])])
+        return np.stack([kept, kept[0] + 2 * (kept - kept[0])])
     again = np.vstack([predicted, without])
     refitted = [
         metric(p, present[None]) for p, present in zip(again, resamples.present, strict=True)
