@@ -149,21 +149,14 @@ def predict_held_out(
         grid = penalties(basis, len(inside))
         model = _logistic(inside, label, inner, grid)
         inner_aucs.append(model.inner_auc)
-        beta = model.mean(model.path)
+        beta = model.coefficients()
         logistic[held] = expit(apply(outside, beta))
         slopes[number] = basis.components @ beta[:-1] / basis.scale
         penalty = choose_ridge(inside, target.value[train], inner, grid)
         ridge[held] = apply(outside, fit_ridge(inside, target.value[train], penalty))
         if group is not None:
             other, value = group[train], target.value[train]
-            less = model.mean(
-                np.stack(
-                    [
-                        logistic_without(inside, label.astype(float), p, b, other, groups)
-                        for p, b in zip(grid, model.path, strict=True)
-                    ]
-                )
-            )
+            less = model.without(inside, label, other, groups)
             without.logistic[:, held] = expit(apply(outside, less.T).T)
             less = ridge_without(inside, value, penalty, other, groups)
             without.ridge[:, held] = apply(outside, less.T).T
@@ -192,23 +185,36 @@ def predict_held_out(
 
 @dataclass(frozen=True)
 class _Logistic:
-    """Logistic regression of the training areas of one fold.
+    """Logistic regression of the training areas of one fold: the mean over penalties, scaled.
 
     Attributes:
-        path: (P, K + 1) coefficients with each penalty.
-        scale: of their mean, chosen by inner folds.
+        grid: P penalties.
+        path: (P, K + 1) coefficients with each.
+        scale: of the log odds, chosen by inner folds.
         share: of high areas.
         inner_auc: AUC on the inner folds.
     """
 
+    grid: Sequence[float]
     path: Floats
     scale: float
     share: float
     inner_auc: float
 
-    def mean(self, path: Floats) -> Floats:
-        """Return the coefficients that predict, of those (P, ...) with each penalty."""
-        return scaled(path.mean(axis=0), self.scale, self.share)
+    def coefficients(self) -> Floats:
+        """Return (K + 1,) coefficients."""
+        return scaled(self.path.mean(axis=0), self.scale, self.share)
+
+    def without(
+        self, inputs: Floats, label: NDArray[np.bool_], group: NDArray[np.int64], groups: int
+    ) -> Floats:
+        """Return (G, K + 1) coefficients without each group, see `refits.logistic_without`."""
+        numbers = label.astype(float)
+        found = [
+            logistic_without(inputs, numbers, penalty, beta, group, groups)
+            for penalty, beta in zip(self.grid, self.path, strict=True)
+        ]
+        return scaled(np.mean(found, axis=0), self.scale, self.share)
 
 
 def _logistic(
@@ -217,9 +223,13 @@ def _logistic(
     if label.min() == label.max():
         share = float(np.clip(label.mean(), 0.01, 0.99))
         nothing = np.zeros((len(grid), inside.shape[1] + 1))
-        return _Logistic(nothing, 0.0, share, float("nan"))
+        return _Logistic(grid, nothing, 0.0, share, float("nan"))
     numbers = label.astype(float)
     scores = inner_scores(inside, numbers, inner, grid)
-    inner_auc = float(auc(scores, label, inner, np.ones((1, len(label))))[0])
-    path = fit_path(inside, numbers, grid)
-    return _Logistic(path, choose_scale(scores, numbers), float(label.mean()), inner_auc)
+    return _Logistic(
+        grid=grid,
+        path=fit_path(inside, numbers, grid),
+        scale=choose_scale(scores, numbers),
+        share=float(label.mean()),
+        inner_auc=float(auc(scores, label, inner, np.ones((1, len(label))))[0]),
+    )
