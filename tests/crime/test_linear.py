@@ -14,6 +14,7 @@ from urbanssl.crime.linear import (
     fit_logistic,
     fit_path,
     inner_scores,
+    model_weights,
     penalties,
     scaled,
 )
@@ -44,8 +45,19 @@ def test_inner_scores_are_those_of_models_that_did_not_see_the_area(areas):
     turned = label.copy()
     turned[inner == 2] = 1 - turned[inner == 2]
     again = inner_scores(features, turned, inner, grid)
-    assert np.array_equal(found[inner == 2], again[inner == 2])
-    assert not np.allclose(found[inner != 2], again[inner != 2])
+    assert found.shape == (2, 160)
+    assert np.array_equal(found[:, inner == 2], again[:, inner == 2])
+    assert not np.allclose(found[:, inner != 2], again[:, inner != 2])
+
+
+def test_models_weigh_by_the_loss_of_groups_not_of_areas():
+    label = np.tile([0.0, 1.0], 50)
+    scores = np.vstack([2 * label - 1, 0 * label])
+    losses = np.log1p(np.exp([-1.0, 0.0]))
+    for groups in (2, 10, 100):
+        weights = model_weights(scores, label, groups)
+        assert weights.sum() == pytest.approx(1)
+        assert weights[0] / weights[1] == pytest.approx(np.exp(groups * (losses[1] - losses[0])))
 
 
 def test_log_odds_shrink_where_they_say_too_much_and_grow_where_they_say_too_little():
@@ -67,7 +79,7 @@ def test_scaled_log_odds_keep_their_order_and_end_at_the_share(areas):
     assert after - logit(0.2) == pytest.approx(0.25 * (before - logit(0.2)))
 
 
-def test_what_is_predicted_is_the_mean_over_all_penalties(areas):
+def test_what_is_predicted_is_the_weighted_mean_over_all_penalties(areas):
     features, odds, _ = areas
     fold = np.arange(160) // 40
     scheme = Scheme("region", fold, fold != np.arange(4)[:, None], fold, "")
@@ -78,11 +90,10 @@ def test_what_is_predicted_is_the_mean_over_all_penalties(areas):
         basis = fit_basis(features[train])
         inside, outside = basis.project(features[train]), basis.project(features[held])
         label = target.training_labels(number)[train]
-        models = [
-            fit_logistic(inside, label.astype(float), penalty)
-            for penalty in penalties(basis, train.sum())
-        ]
-        mean = apply(outside, np.mean(models, axis=0))
+        numbers, grid = label.astype(float), penalties(basis, train.sum())
+        inner = inner_scores(inside, numbers, scheme.inner(number)[train], grid)
+        models = [fit_logistic(inside, numbers, penalty) for penalty in grid]
+        mean = apply(outside, model_weights(inner, numbers, groups=3) @ np.array(models))
         said = logit(found.logistic[held])
         ratio = (said - logit(label.mean())) / (mean - logit(label.mean()))
         assert ratio == pytest.approx(np.full(40, ratio[0]), rel=0.02)

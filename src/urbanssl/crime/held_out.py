@@ -21,6 +21,7 @@ from urbanssl.crime.linear import (
     fit_ridge,
     fold_bases,
     inner_scores,
+    model_weights,
     penalties,
     scaled,
 )
@@ -146,8 +147,9 @@ def predict_held_out(
         inside, outside = basis.project(features[train]), basis.project(features[held])
         label = target.training_labels(number)[train]
         inner = target.scheme.inner(number)[train]
+        groups_inside = len(np.unique(target.scheme.group[train]))
         grid = penalties(basis, len(inside))
-        model = _logistic(inside, label, inner, grid)
+        model = _logistic(inside, label, inner, groups_inside, grid)
         inner_aucs.append(model.inner_auc)
         beta = model.coefficients()
         logistic[held] = expit(apply(outside, beta))
@@ -185,11 +187,12 @@ def predict_held_out(
 
 @dataclass(frozen=True)
 class _Logistic:
-    """Logistic regression of the training areas of one fold: the mean over penalties, scaled.
+    """Logistic regression of the training areas of one fold: a mean over penalties, scaled.
 
     Attributes:
         grid: P penalties.
         path: (P, K + 1) coefficients with each.
+        weights: (P,) of each in the mean, by inner folds.
         scale: of the log odds, chosen by inner folds.
         share: of high areas.
         inner_auc: AUC on the inner folds.
@@ -197,13 +200,14 @@ class _Logistic:
 
     grid: Sequence[float]
     path: Floats
+    weights: Floats
     scale: float
     share: float
     inner_auc: float
 
     def coefficients(self) -> Floats:
         """Return (K + 1,) coefficients."""
-        return scaled(self.path.mean(axis=0), self.scale, self.share)
+        return scaled(self.weights @ self.path, self.scale, self.share)
 
     def without(
         self, inputs: Floats, label: NDArray[np.bool_], group: NDArray[np.int64], groups: int
@@ -214,22 +218,29 @@ class _Logistic:
             logistic_without(inputs, numbers, penalty, beta, group, groups)
             for penalty, beta in zip(self.grid, self.path, strict=True)
         ]
-        return scaled(np.mean(found, axis=0), self.scale, self.share)
+        return scaled(np.tensordot(self.weights, found, 1), self.scale, self.share)
 
 
 def _logistic(
-    inside: Floats, label: NDArray[np.bool_], inner: NDArray[np.int64], grid: Sequence[float]
+    inside: Floats,
+    label: NDArray[np.bool_],
+    inner: NDArray[np.int64],
+    groups: int,
+    grid: Sequence[float],
 ) -> _Logistic:
     if label.min() == label.max():
         share = float(np.clip(label.mean(), 0.01, 0.99))
         nothing = np.zeros((len(grid), inside.shape[1] + 1))
-        return _Logistic(grid, nothing, 0.0, share, float("nan"))
+        return _Logistic(grid, nothing, np.full(len(grid), 1 / len(grid)), 0.0, share, float("nan"))
     numbers = label.astype(float)
     scores = inner_scores(inside, numbers, inner, grid)
+    weights = model_weights(scores, numbers, groups)
+    mean = weights @ scores
     return _Logistic(
         grid=grid,
         path=fit_path(inside, numbers, grid),
-        scale=choose_scale(scores, numbers),
+        weights=weights,
+        scale=choose_scale(mean, numbers),
         share=float(label.mean()),
-        inner_auc=float(auc(scores, label, inner, np.ones((1, len(label))))[0]),
+        inner_auc=float(auc(mean, label, inner, np.ones((1, len(label))))[0]),
     )

@@ -3,14 +3,16 @@
 Scaling and components come from the training areas of the outer fold; the penalty of ridge
 regression from folds inside them. Nothing of a held-out area is looked at.
 
-Logistic regression is the mean of the models with each penalty of the grid: one that is chosen
-differs from draw to draw of the regions, and the AUC with it (of texture, with eight regions of the
-embedded city, by 0.052 in place of 0.039, standard deviation, and it is 0.03 lower). Folds inside
-then choose by how much the log odds shrink, which the order of areas does not depend on.
+Logistic regression is the mean of the models with each penalty of the grid, weighted by how well
+they do on folds inside: one that is chosen differs from draw to draw of the regions, and the AUC
+with it. Folds inside also choose by how much the log odds shrink, which the order of areas does not
+depend on.
 
-Source: Breiman (1996), Heuristics of instability and stabilization in model selection, Annals of
-Statistics 24 (means of models in place of a choice); Platt (1999), Probabilistic outputs for
-support vector machines (scaling by predictions of what was not seen).
+Sources: Breiman (1996), Heuristics of instability and stabilization in model selection, Annals of
+Statistics 24 (means of models in place of a choice); Yao et al. (2018), Using stacking to average
+Bayesian predictive distributions, Bayesian Analysis 13, section 3.4 (weights by the log score of
+what was not seen: pseudo-BMA); Platt (1999), Probabilistic outputs for support vector machines
+(scaling by predictions of what was not seen).
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 from scipy.linalg.lapack import dposv
-from scipy.special import expit, logit
+from scipy.special import expit, logit, softmax
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -197,21 +199,37 @@ def fit_path(inputs: Floats, label: Floats, grid: Sequence[float]) -> Floats:
 
 
 def inner_scores(inputs: Floats, label: Floats, inner: Ints, grid: Sequence[float]) -> Floats:
-    """Return (n,) log odds of each area by the mean of the models that did not see it.
+    """Return (P, n) log odds of each area by the models with each penalty that did not see it.
 
     Args:
         inputs: (n, K) training areas.
         label: (n,) 0 or 1.
         inner: (n,) inner fold of each.
-        grid: penalties, the strongest first.
+        grid: P penalties, the strongest first.
     """
-    scores = np.zeros(len(label))
+    scores = np.zeros((len(grid), len(label)))
     for number in np.unique(inner):
         held, rest = inner == number, inner != number
         if rest.any() and label[rest].min() < label[rest].max():
-            beta = fit_path(inputs[rest], label[rest], grid).mean(axis=0)
-            scores[held] = apply(inputs[held], beta)
+            path = fit_path(inputs[rest], label[rest], grid)
+            scores[:, held] = apply(inputs[held], path.T).T
     return scores
+
+
+def model_weights(scores: Floats, label: Floats, groups: int) -> Floats:
+    """Return (P,) weights of models by how well they say what they did not see; they add up to 1.
+
+    A model weighs exp(-groups x its mean log loss): each group of areas counts as one observation,
+    since areas of a region are not independent of each other.
+
+    Args:
+        scores: (P, n) log odds, see `inner_scores`.
+        label: (n,) 0 or 1.
+        groups: of areas that are never parted.
+    """
+    losses = (np.logaddexp(0, scores) - label * scores).mean(axis=1)
+    found: Floats = softmax(-groups * losses)
+    return found
 
 
 def choose_scale(scores: Floats, label: Floats) -> float:
