@@ -13,7 +13,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
-#: In the lock, the build of OpenCV that needs no libGL stands in for the one mmengine names.
+#: In the lock, the build of OpenCV that needs no libGL stands in for the other.
 STANDS_IN = {"opencv-python": "opencv-python-headless"}
 
 
@@ -27,6 +27,12 @@ def lock():
     lines = (ROOT / "envs" / "requirements.lock").read_text().splitlines()
     pins = [line.split("#")[0].strip() for line in lines]
     return dict(pin.split("==") for pin in pins if pin)
+
+
+def locked_name(name):
+    """The name under which the lock has a package."""
+    canonical = canonicalize_name(name)
+    return STANDS_IN.get(canonical, canonical)
 
 
 def wanted(project):
@@ -43,14 +49,14 @@ def test_the_lock_holds_nothing_but_pinned_packages():
 
 def test_the_lock_pins_what_the_project_asks_for(project, lock):
     for requirement in wanted(project):
-        pinned = lock.get(canonicalize_name(requirement.name))
+        pinned = lock.get(locked_name(requirement.name))
         assert pinned, f"{requirement.name} is not in the lock: run make lock"
         assert pinned in requirement.specifier, f"{requirement} is pinned to {pinned}"
 
 
 def test_the_lock_is_complete_so_that_nothing_needs_resolving(project, lock):
     environment = {**default_environment(), "extra": ""}
-    waiting = [canonicalize_name(requirement.name) for requirement in wanted(project)]
+    waiting = [locked_name(requirement.name) for requirement in wanted(project)]
     seen = set()
     while waiting:
         name = waiting.pop()
@@ -62,8 +68,7 @@ def test_the_lock_is_complete_so_that_nothing_needs_resolving(project, lock):
             requirement = Requirement(text)
             if requirement.marker and not requirement.marker.evaluate(environment):
                 continue
-            needed = canonicalize_name(requirement.name)
-            waiting.append(STANDS_IN.get(needed, needed))
+            waiting.append(locked_name(requirement.name))
 
 
 def test_the_tests_run_on_what_the_lock_pins(lock):

@@ -8,9 +8,9 @@ from urbanssl.artifacts import table_about
 from urbanssl.errors import LabelError, SceneError
 from urbanssl.settings_training import ProposalSettings
 from urbanssl.ssl.box_order import draw_order
-from urbanssl.ssl.colour import hsv_of
-from urbanssl.ssl.felzenszwalb import segment, sort_positive
+from urbanssl.ssl.felzenszwalb import edges_of, join_pixels, segment, sort_positive
 from urbanssl.ssl.proposals import propose_boxes
+from urbanssl.ssl.search_views import slopes_of
 from urbanssl.ssl.selective_search import Regions, ranked_order, search
 
 
@@ -186,13 +186,27 @@ def test_segments_are_numbered_in_order_and_none_is_too_small(tile):
     assert labels.max() >= 3
 
 
-def test_hue_saturation_and_value_of_known_colours():
-    """Blue-green-red in; hue in steps of 2 degrees."""
-    colours = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255], [50, 44, 36], [9, 9, 9]]], np.uint8)
-    assert hsv_of(colours)[0].tolist() == [
-        [120, 255, 255],
-        [60, 255, 255],
-        [0, 255, 255],
-        [103, 71, 50],
-        [0, 0, 9],
-    ]
+@pytest.mark.parametrize("noise", [2, 40])
+def test_segments_of_several_scales_are_those_of_each_scale_alone(tile, noise):
+    noisy = tile + np.random.default_rng(0).normal(0, noise, tile.shape)
+    ends, weights = edges_of(noisy.astype(np.float32), False)
+    order = sort_positive(weights)
+    ends, weights = ends[order], weights[order]
+    scales = np.array([20.0, 50.0, 200.0], np.float32)
+    together, counts = join_pixels(ends, weights, 96 * 96, scales, 30)
+    for n in range(3):
+        alone, count = join_pixels(ends, weights, 96 * 96, scales[n : n + 1], 30)
+        assert np.array_equal(together[n], alone[0])
+        assert counts[n] == count[0]
+    assert counts[0] > counts[2]
+
+
+def test_slopes_tell_directions_apart():
+    """A step along x, y or a diagonal is steepest in its own direction, on its own side."""
+    i, j = np.mgrid[:64, :64]
+    steps = {0: j > 32, 1: i > 32, 2: i + j > 64, 3: j - i < 0}
+    for direction, step in steps.items():
+        image = np.where(step[..., None], 200, 60).astype(np.uint8).repeat(3, axis=2)
+        middle = slopes_of(image)[0, :, :, 24:40, 24:40].astype(float)
+        rises = middle.max(axis=(2, 3)) - middle.min(axis=(2, 3))
+        assert rises.max(axis=1).argmax() == direction

@@ -39,7 +39,8 @@ def segment(
     ends, weights = edges_of(blurred, diagonal)
     order = sort_positive(weights)
     height, width = image.shape[:2]
-    labels, _ = join_pixels(np.take(ends, order, 0), weights[order], height * width, k, min_size)
+    ends, weights = np.take(ends, order, 0), weights[order]
+    labels, _ = join_pixels(ends, weights, height * width, np.array([k], np.float32), min_size)
     return labels.reshape(height, width)
 
 
@@ -160,43 +161,64 @@ def unite(parents: Ints, sizes: Ints, a: int, b: int) -> int:
 
 @compiled_fast
 def join_pixels(
-    ends: Ints, weights: Floats, pixels: int, k: float, min_size: int
-) -> tuple[Ints, int]:
+    ends: Ints, weights: Floats, pixels: int, scales: Floats, min_size: int
+) -> tuple[Ints, Ints]:
     """Join pixels along edges (algorithm 1), then regions that are too small.
 
     Edges ascend in weight. Two regions are joined if the edge is no heavier than the heaviest edge
-    inside each, plus k over its size (equations 3 and 4); `limits` holds that bound for each root.
+    inside each, plus k over its size (equations 3 and 4). A larger k joins what a smaller one joins
+    until that refuses an edge for the first time; up to there, about half of the edges of a tile,
+    the regions are found once for both.
+
+    Args:
+        ends: `(E, 2)` int32 pixels.
+        weights: `(E,)` float32.
+        pixels: their number.
+        scales: `(K,)` float32, k of the paper, ascending.
+        min_size: smaller regions are joined to the neighbour across their weakest edge, pixels.
 
     Returns:
-        `(pixels,)` int32 labels in order of first appearance, and their number.
+        `(K, pixels)` int32 labels in order of first appearance, and `(K,)` their numbers.
     """
-    parents = np.arange(pixels).astype(np.int32)
-    sizes = np.ones(pixels, np.int32)
-    limits = np.full(pixels, k, np.float32)
+    labels = np.empty((scales.size, pixels), np.int32)
+    counts = np.zeros(scales.size, np.int32)
+    # What all scales so far agree on, and the edge after it.
+    common_parents = np.arange(pixels).astype(np.int32)
+    common_sizes = np.ones(pixels, np.int32)
+    common_heaviest = np.zeros(pixels, np.float32)
+    start = 0
     # Edges between regions; those within one, nearly all, are met once.
     between = np.empty(weights.size, np.int32)
-    left = 0
-    for e in range(weights.size):
-        a, b = root_of(parents, ends[e, 0]), root_of(parents, ends[e, 1])
-        if a == b:
-            continue
-        if weights[e] <= limits[a] and weights[e] <= limits[b]:
-            root = unite(parents, sizes, a, b)
-            limits[root] = weights[e] + np.float32(k) / sizes[root]
-        else:
+    for s in range(scales.size):
+        k = scales[s]
+        parents, sizes = common_parents.copy(), common_sizes.copy()
+        heaviest = common_heaviest.copy()
+        left = 0
+        for e in range(start, weights.size):
+            a, b = root_of(parents, ends[e, 0]), root_of(parents, ends[e, 1])
+            if a == b:
+                continue
+            weight = weights[e]
+            if weight <= heaviest[a] + k / np.float32(sizes[a]) and weight <= heaviest[
+                b
+            ] + k / np.float32(sizes[b]):
+                heaviest[unite(parents, sizes, a, b)] = weight
+                continue
+            if left == 0:
+                common_parents[:], common_sizes[:] = parents, sizes
+                common_heaviest[:] = heaviest
+                start = e
             between[left] = e
             left += 1
-    for e in between[:left]:
-        a, b = root_of(parents, ends[e, 0]), root_of(parents, ends[e, 1])
-        if a != b and (sizes[a] < min_size or sizes[b] < min_size):
-            unite(parents, sizes, a, b)
-    labels = np.empty(pixels, np.int32)
-    numbers = np.full(pixels, -1, np.int32)
-    count = 0
-    for p in range(pixels):
-        root = root_of(parents, p)
-        if numbers[root] < 0:
-            numbers[root] = count
-            count += 1
-        labels[p] = numbers[root]
-    return labels, count
+        for e in between[:left]:
+            a, b = root_of(parents, ends[e, 0]), root_of(parents, ends[e, 1])
+            if a != b and (sizes[a] < min_size or sizes[b] < min_size):
+                unite(parents, sizes, a, b)
+        numbers = np.full(pixels, -1, np.int32)
+        for p in range(pixels):
+            root = root_of(parents, p)
+            if numbers[root] < 0:
+                numbers[root] = counts[s]
+                counts[s] += 1
+            labels[s, p] = numbers[root]
+    return labels, counts

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from urbanssl.artifacts import written_whole
 from urbanssl.errors import SceneError
+from urbanssl.opencv import one_opencv_thread
 from urbanssl.settings_training import ProposalSettings
 from urbanssl.ssl.box_order import draw_order
 from urbanssl.ssl.boxes_from_file import boxes_from_file
@@ -85,6 +86,7 @@ def propose_boxes(
     work = partial(_ordered, proposals=proposals, seed=seed, given=given)
     schema = _SCHEMA.with_metadata({b"urbanssl": json.dumps(dict(about)).encode()})
     with (
+        one_opencv_thread(),
         ThreadPoolExecutor(max(1, threads)) as pool,
         written_whole(output) as temporary,
         pq.ParquetWriter(temporary, schema) as writer,

@@ -5,6 +5,9 @@ sections 3.1 (grouping) and 3.2 (similarities, equations 2 to 5), with the choic
 `fast` mode that DETReg uses: HSV and Lab, k of 150, 300 and 450, sigma .8, regions of 100 pixels or
 more, two groupings (colour + texture + size + fill, and the last three).
 
+Boxes are OpenCV's, to the pixel. Neighbours are found as it finds them: by the pixels left, above
+and above left of each pixel but those of the first row and column.
+
 The order of boxes in OpenCV is random: each region draws a uniform number times its level (1 for a
 segment, 1 + the larger level of the parts for a union), the smallest come first, later copies of a
 box are dropped. `urbanssl.ssl.box_order` draws it from the levels alone.
@@ -18,25 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from urbanssl.compiled import compiled_fast
-from urbanssl.ssl.colour import hsv_of, lab_of, resized
-from urbanssl.ssl.felzenszwalb import (
-    Floats,
-    Ints,
-    blur,
-    edges_of,
-    gaussian,
-    join_pixels,
-    sort_positive,
-)
+from urbanssl.ssl.felzenszwalb import Floats, Ints, edges_of, join_pixels, sort_positive
+from urbanssl.ssl.search_views import Bytes, blurred, colours_of, resized, slopes_of
 
 SIGMA = 0.8
 SCALES = np.array([150.0, 300.0, 450.0], np.float32)
 MIN_SIZE = 100
 COLOUR_BINS = 25
 TEXTURE_BINS = 10
-DIRECTIONS = 8
-_TAPS = gaussian(SIGMA)
-_HALF = np.float32(np.sqrt(0.5))
+DIRECTIONS = 8  # four slopes, up and down apart
 
 
 @dataclass(frozen=True)
@@ -68,9 +61,7 @@ def search(tile: NDArray[np.uint8], size: int = 128) -> Regions:
         size: side in pixels to which the tile is resized for the search.
     """
     height, width = tile.shape[:2]
-    small = np.ascontiguousarray(tile)
-    if (height, width) != (size, size):
-        small = resized(small, size, size)
+    small = resized(tile, size)
     corners, levels = hierarchy(small)
     keys = corners.astype(np.int64) @ np.array([1 << 48, 1 << 32, 1 << 16, 1])
     order = np.lexsort((levels, keys))
@@ -99,14 +90,13 @@ def hierarchy(image: NDArray[np.uint8]) -> tuple[Ints, Floats]:
     boxes = np.empty((most, 4), np.int32)
     levels = np.empty(most, np.float32)
     count = 0
-    for space in range(2):
-        converted = hsv_of(image) if space == 0 else lab_of(image)
-        words = words_of(converted)
-        ends, weights = edges_of(blur(converted.astype(np.float32), _TAPS), False)
+    for converted in colours_of(image):
+        words = words_of(converted, slopes_of(converted))
+        ends, weights = edges_of(blurred(converted, SIGMA), False)
         order = sort_positive(weights)
         ends, weights = np.take(ends, order, 0), weights[order]
-        for k in SCALES:
-            labels, regions = join_pixels(ends, weights, height * width, k, MIN_SIZE)
+        segmented, numbers = join_pixels(ends, weights, height * width, SCALES, MIN_SIZE)
+        for labels, regions in zip(segmented, numbers, strict=True):
             rects, sizes, near = outlines(labels.reshape(height, width), regions)
             histograms = histograms_of(labels, regions, words, sizes)
             for first in (0, 3 * COLOUR_BINS):
@@ -117,45 +107,28 @@ def hierarchy(image: NDArray[np.uint8]) -> tuple[Ints, Floats]:
 
 
 @compiled_fast
-def words_of(image: NDArray[np.uint8]) -> NDArray[np.int32]:
+def words_of(image: Bytes, slopes: Bytes) -> NDArray[np.int16]:
     """Return, for each pixel, the histogram bins it counts in.
-
-    Texture follows section 3.2: derivatives in eight directions of each channel. They are positive
-    and negative parts of the Scharr derivative along x, y and both diagonals, each stretched from
-    its least to its largest value over the image.
 
     Args:
         image: `(H, W, C)` uint8.
+        slopes: `(C, 4, 2, H, W)` uint8.
 
     Returns:
-        `(H * W, C * 9)` int32: C colour bins, then 8 texture bins a channel.
+        `(H * W, C * 9)` int16: C colour bins, then 8 texture bins a channel.
     """
     height, width, channels = image.shape
-    words = np.empty((height * width, channels * (1 + DIRECTIONS)), np.int32)
-    slopes = np.empty((4, height * width), np.float32)
-    for c in range(channels):
-        for i in range(height):
-            up, down = max(i - 1, 1 - i), min(i + 1, 2 * height - 3 - i)
-            for j in range(width):
-                left, right = max(j - 1, 1 - j), min(j + 1, 2 * width - 3 - j)
-                nw, ne = float(image[up, left, c]), float(image[up, right, c])
-                sw, se = float(image[down, left, c]), float(image[down, right, c])
-                x = 10 * (float(image[i, right, c]) - image[i, left, c]) + 3 * (ne - nw + se - sw)
-                y = 10 * (float(image[down, j, c]) - image[up, j, c]) + 3 * (sw - nw + se - ne)
-                p = i * width + j
-                slopes[0, p], slopes[1, p] = x, y
-                slopes[2, p], slopes[3, p] = _HALF * (x + y), _HALF * (x - y)
-                words[p, c] = c * COLOUR_BINS + int(image[i, j, c]) * COLOUR_BINS // 256
-        for d in range(4):
-            base = channels * COLOUR_BINS + (c * DIRECTIONS + 2 * d) * TEXTURE_BINS
-            column = channels + c * DIRECTIONS + 2 * d
-            most, least = max(slopes[d].max(), 0.0), min(slopes[d].min(), 0.0)
-            rise = TEXTURE_BINS * 255 / 256 / most if most > 0 else 0.0
-            fall = TEXTURE_BINS * 255 / 256 / -least if least < 0 else 0.0
-            for p in range(height * width):
-                slope = slopes[d, p]
-                words[p, column] = base + int(max(slope, 0.0) * rise)
-                words[p, column + 1] = base + TEXTURE_BINS + int((min(slope, 0.0) - least) * fall)
+    textures = slopes.reshape(channels * DIRECTIONS, height * width)
+    words = np.empty((height * width, channels + textures.shape[0]), np.int16)
+    for i in range(height):
+        for j in range(width):
+            for c in range(channels):
+                word = c * COLOUR_BINS + (int(image[i, j, c]) * COLOUR_BINS >> 8)
+                words[i * width + j, c] = word
+        for t in range(textures.shape[0]):
+            first = channels * COLOUR_BINS + t * TEXTURE_BINS
+            for p in range(i * width, i * width + width):
+                words[p, channels + t] = first + (int(textures[t, p]) * TEXTURE_BINS >> 8)
     return words
 
 
@@ -173,8 +146,8 @@ def outlines(labels: Ints, regions: int) -> tuple[Ints, Ints, NDArray[np.bool_]]
             sizes[r] += 1
             rects[r, 0], rects[r, 1] = min(rects[r, 0], j), min(rects[r, 1], i)
             rects[r, 2], rects[r, 3] = max(rects[r, 2], j + 1), max(rects[r, 3], i + 1)
-            for up, left in ((0, 1), (1, 0), (1, 1)):
-                if i >= up and j >= left:
+            if i > 0 and j > 0:
+                for up, left in ((0, 1), (1, 0), (1, 1)):
                     other = labels[i - up, j - left]
                     near[r, other] = near[other, r] = True
     for r in range(regions):
@@ -183,7 +156,7 @@ def outlines(labels: Ints, regions: int) -> tuple[Ints, Ints, NDArray[np.bool_]]
 
 
 @compiled_fast
-def histograms_of(labels: Ints, regions: int, words: Ints, sizes: Ints) -> Floats:
+def histograms_of(labels: Ints, regions: int, words: NDArray[np.int16], sizes: Ints) -> Floats:
     """Return `(n, bins)` histograms of regions; colour and texture each sum to 1."""
     columns = words.shape[1]
     channels = columns // (1 + DIRECTIONS)

@@ -8,7 +8,6 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pyogrio
 import pyogrio.raw
@@ -19,6 +18,7 @@ from rasterio.crs import CRS
 from rasterio.transform import Affine
 
 from urbanssl.artifacts import provenance, write_json, written_whole
+from urbanssl.opencv import one_opencv_thread
 from urbanssl.settings import CitySettings
 from urbanssl.synthetic import crime
 from urbanssl.synthetic.latent import Tally, expected_build
@@ -63,10 +63,8 @@ _Job = tuple[Region, CitySettings, int, Path, np.ndarray]
 _Built = tuple[list[Tally], list[dict[str, int]]]
 
 
+@one_opencv_thread()  # its threads would not survive the fork
 def _draw_regions(jobs: list[_Job], workers: int) -> list[_Built]:
-    # OpenCV's own threads would not survive the fork, and there is a process for every core.
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
     # What was loaded so far is left out of the search for garbage, also in the forked processes.
     gc.freeze()
     try:
@@ -80,7 +78,6 @@ def _draw_regions(jobs: list[_Job], workers: int) -> list[_Built]:
             return list(pool.map(_draw_region, jobs))
     finally:
         gc.unfreeze()
-        cv2.setNumThreads(threads)
 
 
 def _draw_region(job: _Job) -> _Built:
