@@ -102,7 +102,7 @@ def test_every_problem_is_listed_at_once_in_the_order_of_the_file(refused):
         ("detect: {fractions: [1, 2]}\n", ["detect.fractions.1: 2 is not allowed"]),
         ("crime: {threshold: high}\n", ["median, tercile or a number above 0"]),
         ("tiles: {size: 96, overlap: 100}\n", ["overlap (100) must be below size (96)"]),
-        ("predict:\n  study_arm: foo\n", ["c.yaml:2", "'foo'", "detr-detreg"]),
+        ("predict:\n  study_arm: foo\n", ["1 problem\n", "c.yaml:2", "'foo'", "detr-detreg"]),
         ("seed: x\npredict: {study_arm: foo}\n", ["2 problems", "'foo'"]),
         ("scenes: {sheet: shet.csv}\n", ["c.yaml:1 scenes.sheet", "no such file"]),
         (
