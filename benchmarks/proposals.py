@@ -24,6 +24,7 @@ import numpy as np
 from PIL import Image
 
 from urbanssl.labels.clip import clip_boxes
+from urbanssl.opencv import one_opencv_thread
 from urbanssl.ssl.box_order import draw_order
 from urbanssl.ssl.proposals import grid_boxes, random_boxes
 from urbanssl.ssl.selective_search import ranked_order, search
@@ -121,6 +122,7 @@ def recall(truth, ordered):
     ]
 
 
+@one_opencv_thread()
 def ours(tiles, rounds):
     """Regions of each tile, and seconds of them all (median of the rounds)."""
     search(tiles[0], SIDE)

@@ -40,10 +40,10 @@ def slopes_of(image: Bytes) -> Bytes:
     degrees, turned back. What lies outside of the turned image is black, and its border a slope.
 
     Args:
-        image: `(H, W, C)` uint8.
+        image: `(H, W, 3)` uint8.
 
     Returns:
-        `(C, 4, 2, H, W)` uint8: positive and negative parts, each stretched from its least to its
+        `(3, 4, 2, H, W)` uint8: positive and negative parts, each stretched from its least to its
         largest value over the image.
     """
     height, width, channels = image.shape
@@ -55,14 +55,17 @@ def slopes_of(image: Bytes) -> Bytes:
     turn[:, 2] += ((wide - width) / 2, (high - height) / 2)
     back = cv2.getRotationMatrix2D((wide // 2, high // 2), -45.0, 1.0)
     x, y = (wide - width) // 2, (high - height) // 2
+    # Four channels are moved faster than three, or than one three times.
+    padded = cv2.cvtColor(image, cv2.COLOR_BGR2BGRA)
+    turned = cv2.warpAffine(padded, turn, (wide, high))
+    slopes = [cv2.Scharr(padded, cv2.CV_32F, *along) for along in ((1, 0), (0, 1))]
+    for along in ((1, 0), (0, 1)):
+        slope = cv2.Scharr(turned, cv2.CV_32F, *along)
+        slopes.append(cv2.warpAffine(slope, back, (wide, y + height))[y:, x : x + width])
     parts = np.empty((channels, 4, 2, height, width), np.uint8)
-    for c, channel in enumerate(cv2.split(image)):
-        turned = cv2.warpAffine(channel, turn, (wide, high))
-        slopes = [cv2.Scharr(channel, cv2.CV_32F, *along) for along in ((1, 0), (0, 1))]
-        for along in ((1, 0), (0, 1)):
-            slope = cv2.Scharr(turned, cv2.CV_32F, *along)
-            slopes.append(cv2.warpAffine(slope, back, (wide, y + height))[y:, x : x + width])
-        for d, slope in enumerate(slopes):
-            for sign, part in enumerate((np.maximum(slope, 0), np.minimum(slope, 0))):
+    for d, slope in enumerate(slopes):
+        for c in range(channels):
+            channel = np.ascontiguousarray(slope[..., c])
+            for sign, part in enumerate((np.maximum(channel, 0), np.minimum(channel, 0))):
                 cv2.normalize(part, parts[c, d, sign], 0, 255, cv2.NORM_MINMAX, cv2.CV_8U)
     return parts
