@@ -7,6 +7,7 @@ from urbanssl.artifacts import write_json
 from urbanssl.report.comparison import differences, summarise
 from urbanssl.report.gather import Results
 from urbanssl.report.headline import headline
+from urbanssl.report.verdict import detection_words
 
 #: What resamples of blocks do to all runs alike, and what they do to a run of its own.
 SHARED = np.random.default_rng(0).normal(0, 0.2, 401)
@@ -71,6 +72,21 @@ def test_start_is_compared_with_the_same_network_from_random_weights(scored):
     # What both share is gone; of .04 - .03 = .01 the middle 95 % are left.
     assert found.interval == pytest.approx((0.05, 0.07), abs=1e-9)
     assert found.finding == "better"
+
+
+def test_every_random_start_of_the_same_network_is_compared_with(scored):
+    runs = {"detr__random_f100_s0": (0.20, 0.03), "detr__detreg_f100_s0": (0.26, 0.04)}
+    results = scored(**runs, detr__long_f100_s0=(0.30, 0.03))
+    arms = results.settings.detect.arms
+    arms["detr-long"] = arms["detr-random"].model_copy(
+        update={"steps": results.settings.detect.steps + 100}
+    )
+    short, long = differences(results, "AP")
+    assert (short.baseline, short.longer, short.finding) == ("detr-random", False, "better")
+    assert (long.baseline, long.longer, long.finding) == ("detr-long", True, "worse")
+    words = detection_words(results)
+    assert "better than detr-random, which was not trained longer in place" in words
+    assert "it did worse than detr-long" in words
 
 
 def test_seeds_widen_the_paired_difference_too(scored):

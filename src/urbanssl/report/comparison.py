@@ -52,6 +52,7 @@ class Difference:
         value: mean difference over the seeds they share.
         interval: 95 % interval, None where it cannot be told.
         seeds: number of seeds they share.
+        longer: the baseline trains for more steps of finetuning.
     """
 
     arm: str
@@ -60,6 +61,7 @@ class Difference:
     value: float
     interval: Interval | None
     seeds: int
+    longer: bool = False
 
     @property
     def finding(self) -> str:
@@ -99,15 +101,21 @@ def _seed_half(values: np.ndarray) -> float:
     return float(student.ppf(0.975, len(values) - 1)) * spread
 
 
-def random_twin(results: Results, arm: str) -> str | None:
-    """Return the arm with the same recipe that starts from random weights, None without one."""
+def random_twins(results: Results, arm: str) -> list[str]:
+    """Return the arms with the same recipe that start from random weights."""
     ours = results.arm(arm)
     if ours is None or ours.init == "random":
-        return None
-    for name, other in results.settings.detect.arms.items():
-        if other.init == "random" and other.recipe == ours.recipe:
-            return name
-    return None
+        return []
+    return [
+        name
+        for name, other in results.settings.detect.arms.items()
+        if other.init == "random" and other.recipe == ours.recipe
+    ]
+
+
+def _steps(results: Results, arm: str) -> int:
+    found = results.arm(arm)
+    return (found and found.steps) or results.settings.detect.steps
 
 
 def differences(results: Results, statistic: str, on: str = "tiles") -> list[Difference]:
@@ -116,34 +124,32 @@ def differences(results: Results, statistic: str, on: str = "tiles") -> list[Dif
     for fraction in fractions_of(results.scored):
         at_fraction = [run for run in results.scored if run.fraction == fraction]
         for arm in dict.fromkeys(run.arm for run in at_fraction):
-            twin = random_twin(results, arm)
-            ours = {run.seed: run for run in at_fraction if run.arm == arm}
-            theirs = {run.seed: run for run in at_fraction if run.arm == twin}
-            seeds = sorted(set(ours) & set(theirs))
-            if twin is not None and seeds:
-                pairs = [(ours[seed], theirs[seed]) for seed in seeds]
-                found.append(_difference(arm, twin, fraction, pairs, statistic, on))
+            for twin in random_twins(results, arm):
+                ours = {run.seed: run for run in at_fraction if run.arm == arm}
+                theirs = {run.seed: run for run in at_fraction if run.arm == twin}
+                pairs = [(ours[seed], theirs[seed]) for seed in sorted(set(ours) & set(theirs))]
+                if pairs:
+                    longer = _steps(results, twin) > _steps(results, arm)
+                    value, interval = _difference(pairs, statistic, on)
+                    found.append(
+                        Difference(arm, twin, fraction, value, interval, len(pairs), longer)
+                    )
     return found
 
 
 def _difference(
-    arm: str,
-    twin: str,
-    fraction: float,
-    pairs: list[tuple[Run, Run]],
-    statistic: str,
-    on: str,
-) -> Difference:
+    pairs: list[tuple[Run, Run]], statistic: str, on: str
+) -> tuple[float, Interval | None]:
     values = np.array([a.stats(on)[statistic] - b.stats(on)[statistic] for a, b in pairs])
     mean = float(values.mean())
     ends = _paired(pairs, statistic, on)
     if not ends:
-        return Difference(arm, twin, fraction, mean, None, len(pairs))
+        return mean, None
     interval = (ends[0], ends[1])
     if len(pairs) > 1:
         low, high = (math.hypot(end - mean, _seed_half(values)) for end in interval)
         interval = (mean - low, mean + high)
-    return Difference(arm, twin, fraction, mean, interval, len(pairs))
+    return mean, interval
 
 
 def _paired(pairs: Sequence[tuple[Run, Run]], statistic: str, on: str) -> list[float]:

@@ -117,10 +117,11 @@ def _starts(results: Results, album: Album) -> Iterator[Block]:
         )
         return
     yield Table(
-        "Each self-supervised start minus the same network from random weights, same labels, seeds "
-        "and steps of finetuning; the steps of pretraining come on top, and a random start that "
-        "trains as much longer may catch up. Differences are paired: taken within each resample of "
-        "the test area's blocks, which both arms share, and over the seeds.",
+        "Each self-supervised start minus the same network from random weights, same labels and "
+        "seeds. The steps of pretraining come on top of those of finetuning: a random start that "
+        "trains as much longer, an arm with `steps` of its own, may catch up. Differences are "
+        "paired: taken within each resample of the test area's blocks, which both arms share, and "
+        "over the seeds.",
         ("arm", "against", "labels", "seeds", "AP difference", "AP50 difference", "finding"),
         [
             [

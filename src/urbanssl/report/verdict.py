@@ -85,9 +85,12 @@ def detection_words(results: Results) -> str:
 
 def _start_words(found: Difference) -> str:
     share = f" with {found.fraction:g} % of the labels" if found.fraction < 100 else ""
+    compared = "which trains for more steps"
+    if not found.longer:
+        compared = "which was not trained longer in place of the pretraining"
     words = {
         "better": f"Starting from self-supervised weights helped {found.arm}{share}: it did better "
-        f"than {found.baseline}.",
+        f"than {found.baseline}, {compared}.",
         "worse": f"Starting from self-supervised weights did not help {found.arm}{share}: it did "
         f"worse than {found.baseline}.",
         "open": f"Whether the self-supervised start of {found.arm} helps{share} cannot be told "
