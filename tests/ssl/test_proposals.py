@@ -202,7 +202,7 @@ def test_segments_of_several_scales_are_those_of_each_scale_alone(tile, noise):
 
 
 def test_slopes_tell_directions_apart():
-    """A step along x, y or a diagonal is steepest in its own direction, on its own side."""
+    """A step up along x, y or a diagonal is steepest in its own direction, as a rise."""
     i, j = np.mgrid[:64, :64]
     steps = {0: j > 32, 1: i > 32, 2: i + j > 64, 3: j - i < 0}
     for direction, step in steps.items():
@@ -210,3 +210,6 @@ def test_slopes_tell_directions_apart():
         middle = slopes_of(image)[0, :, :, 24:40, 24:40].astype(float)
         rises = middle.max(axis=(2, 3)) - middle.min(axis=(2, 3))
         assert rises.max(axis=1).argmax() == direction
+        assert (
+            rises[direction].argmax() == 0
+        )  # a rise, not a fall

@@ -61,7 +61,7 @@ class Difference:
     value: float
     interval: Interval | None
     seeds: int
-    longer: bool = False
+    longer: bool
 
     @property
     def finding(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from urbanssl.compiled import compiled_fast
 
@@ -35,54 +36,13 @@ def segment(
     Returns:
         `(H, W)` int32 labels, 0 to n - 1 in the order of first appearance.
     """
-    blurred = blur(np.ascontiguousarray(image, dtype=np.float32), gaussian(sigma))
+    blurred = gaussian_filter(image.astype(np.float32), (sigma, sigma, 0))
     ends, weights = edges_of(blurred, diagonal)
     order = sort_positive(weights)
     height, width = image.shape[:2]
     ends, weights = np.take(ends, order, 0), weights[order]
     labels, _ = join_pixels(ends, weights, height * width, np.array([k], np.float32), min_size)
     return labels.reshape(height, width)
-
-
-def gaussian(sigma: float) -> Floats:
-    """Return the taps of a Gaussian that reaches 4 sigma to each side (sum 1)."""
-    radius = int(4 * sigma + 0.5)
-    x = np.arange(-radius, radius + 1)
-    taps = np.exp(-(x**2) / (2 * sigma**2)) if sigma > 0 else np.ones(1)
-    return (taps / taps.sum()).astype(np.float32)
-
-
-@compiled_fast
-def mirrored(index: int, length: int) -> int:
-    """Return the pixel that stands for one outside of the image (edge pixel repeated)."""
-    if index < 0:
-        index = -index - 1
-    if index >= length:
-        index = 2 * length - index - 1
-    return min(max(index, 0), length - 1)
-
-
-@compiled_fast
-def blur(image: Floats, taps: Floats) -> Floats:
-    """Blur `(H, W, C)` float32 along rows and columns."""
-    height, width, channels = image.shape
-    radius = taps.size // 2
-    along = np.zeros_like(image)
-    blurred = np.zeros_like(image)
-    for i in range(height):
-        for t in range(taps.size):
-            shift = t - radius
-            for j in range(width):
-                near = mirrored(j + shift, width)
-                for c in range(channels):
-                    along[i, j, c] += taps[t] * image[i, near, c]
-    for i in range(height):
-        for t in range(taps.size):
-            near = mirrored(i + t - radius, height)
-            for j in range(width):
-                for c in range(channels):
-                    blurred[i, j, c] += taps[t] * along[near, j, c]
-    return blurred
 
 
 @compiled_fast
