@@ -210,6 +210,4 @@ def test_slopes_tell_directions_apart():
         middle = slopes_of(image)[0, :, :, 24:40, 24:40].astype(float)
         rises = middle.max(axis=(2, 3)) - middle.min(axis=(2, 3))
         assert rises.max(axis=1).argmax() == direction
-        assert (
-            rises[direction].argmax() == 0
-        )  # a rise, not a fall
+        assert rises[direction].argmax() == 0  # a rise, not a fall
