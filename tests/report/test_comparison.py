@@ -5,6 +5,7 @@ import pytest
 
 from urbanssl.artifacts import write_json
 from urbanssl.report.comparison import differences, summarise
+from urbanssl.report.detect_figures import against_random
 from urbanssl.report.gather import Results
 from urbanssl.report.headline import headline
 from urbanssl.report.verdict import detection_words
@@ -86,7 +87,11 @@ def test_every_random_start_of_the_same_network_is_compared_with(scored):
     assert (long.baseline, long.longer, long.finding) == ("detr-long", True, "worse")
     words = detection_words(results)
     assert "better than detr-random, which was not trained longer in place" in words
-    assert "it did worse than detr-long" in words
+    assert "it did worse than detr-long (trained for more steps)." in words
+    labels = [
+        tick.get_text() for tick in against_random([short, long], "").axes[0].get_yticklabels()
+    ]
+    assert sorted(labels) == ["detr-detreg − detr-long", "detr-detreg − detr-random"]
 
 
 def test_seeds_widen_the_paired_difference_too(scored):

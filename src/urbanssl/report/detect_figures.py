@@ -59,8 +59,14 @@ def arms(summaries: Sequence[Summary], label: str) -> Canvas:
 
 def against_random(found: Sequence[Difference], label: str) -> Canvas:
     """Return the differences between starts, with the line of no difference."""
-    many = len({d.fraction for d in found}) > 1
-    names = [f"{d.arm}, {d.fraction:g} %" if many else d.arm for d in found]
+    fractions, pairs = {d.fraction for d in found}, {(d.arm, d.baseline) for d in found}
+    several = len(pairs) > len({d.arm for d in found})
+    names = [
+        d.arm
+        + (f" − {d.baseline}" if several else "")
+        + (f", {d.fraction:g} %" if len(fractions) > 1 else "")
+        for d in found
+    ]
     rows = [(name, d.value, d.interval) for name, d in zip(names, found, strict=True)]
     return dots(rows, label, zero=0.0)
 

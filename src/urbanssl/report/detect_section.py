@@ -119,7 +119,7 @@ def _starts(results: Results, album: Album) -> Iterator[Block]:
     yield Table(
         "Each self-supervised start minus the same network from random weights, same labels and "
         "seeds. The steps of pretraining come on top of those of finetuning: a random start that "
-        "trains as much longer, an arm with `steps` of its own, may catch up. Differences are "
+        "trains as much longer, an arm with more steps, may catch up. Differences are "
         "paired: taken within each resample of the test area's blocks, which both arms share, and "
         "over the seeds.",
         ("arm", "against", "labels", "seeds", "AP difference", "AP50 difference", "finding"),

@@ -85,16 +85,15 @@ def detection_words(results: Results) -> str:
 
 def _start_words(found: Difference) -> str:
     share = f" with {found.fraction:g} % of the labels" if found.fraction < 100 else ""
-    compared = "which trains for more steps"
-    if not found.longer:
-        compared = "which was not trained longer in place of the pretraining"
+    baseline = f"{found.baseline} (trained for more steps)" if found.longer else found.baseline
+    alone = "" if found.longer else ", which was not trained longer in place of the pretraining"
     words = {
         "better": f"Starting from self-supervised weights helped {found.arm}{share}: it did better "
-        f"than {found.baseline}, {compared}.",
+        f"than {baseline}{alone}.",
         "worse": f"Starting from self-supervised weights did not help {found.arm}{share}: it did "
-        f"worse than {found.baseline}.",
+        f"worse than {baseline}.",
         "open": f"Whether the self-supervised start of {found.arm} helps{share} cannot be told "
-        f"from this test: the interval of its difference from {found.baseline} includes zero.",
+        f"from this test: the interval of its difference from {baseline} includes zero.",
     }
     return words[found.finding]
 

@@ -5,8 +5,9 @@ sections 3.1 (grouping) and 3.2 (similarities, equations 2 to 5), with the choic
 `fast` mode that DETReg uses: HSV and Lab, k of 150, 300 and 450, sigma .8, regions of 100 pixels or
 more, two groupings (colour + texture + size + fill, and the last three).
 
-Boxes are OpenCV's, to the pixel. Neighbours are found as it finds them: by the pixels left, above
-and above left of each pixel but those of the first row and column.
+Boxes are OpenCV's to the pixel, but for rare ones (8 of 10,770 of real tiles). Neighbours are found
+as it finds them: by the pixels left, above and above left of each pixel but those of the first row
+and column.
 
 The order of boxes in OpenCV is random: each region draws a uniform number times its level (1 for a
 segment, 1 + the larger level of the parts for a union), the smallest come first, later copies of a
