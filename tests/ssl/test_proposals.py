@@ -11,7 +11,7 @@ from urbanssl.ssl.box_order import draw_order
 from urbanssl.ssl.felzenszwalb import edges_of, join_pixels, segment, sort_positive
 from urbanssl.ssl.proposals import propose_boxes
 from urbanssl.ssl.search_views import slopes_of
-from urbanssl.ssl.selective_search import Regions, ranked_order, search
+from urbanssl.ssl.selective_search import Regions, outlines, ranked_order, search
 
 
 @pytest.fixture(scope="module")
@@ -199,6 +199,22 @@ def test_segments_of_several_scales_are_those_of_each_scale_alone(tile, noise):
         assert np.array_equal(together[n], alone[0])
         assert counts[n] == count[0]
     assert counts[0] > counts[2]
+
+
+def test_neighbours_are_those_that_opencv_finds():
+    """Left, above and above left, but from no pixel of the first row or column."""
+    columns = np.repeat(np.array([[0, 0, 1, 1, 2, 2]], np.int32), 5, axis=0)
+    _, sizes, near = outlines(columns, 3)
+    assert sizes.tolist() == [10, 10, 10]
+    assert near.tolist() == [[False, True, False], [True, False, True], [False, True, False]]
+    corner = np.array([[0, 1, 1], [1, 1, 1], [1, 1, 1]], np.int32)  # met from (1, 1) alone
+    assert outlines(corner, 2)[2].tolist() == [[False, True], [True, False]]
+    first_row = np.array([[0, 1], [2, 2]], np.int32)
+    assert outlines(first_row, 3)[2].tolist() == [
+        [False, False, True],
+        [False, False, True],
+        [True, True, False],
+    ]
 
 
 def test_slopes_tell_directions_apart():
